@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <net_queue/stream.hpp>
+
+namespace nq::detail {
+
+class BufferPool;
+
+/// A block of uninitialised memory under construction: written by its one owner, then shared as
+/// read-only Chunks. Goes back to its pool when dropped, or when the last Chunk of it goes.
+/// Thread safety: none; one owner.
+class Buffer {
+  public:
+    Buffer() = default;
+    Buffer(Buffer&& other) noexcept;
+    Buffer& operator=(Buffer&& other) noexcept;
+    ~Buffer();
+
+    explicit operator bool() const noexcept { return data_ != nullptr; }
+    [[nodiscard]] std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+    /// Makes room for at least `capacity` octets, keeping those there. Large blocks move by
+    /// mremap(2), which copies nothing. Throws std::bad_alloc; the block is unharmed then.
+    /// REQUIRES: a block is held.
+    void grow(std::size_t capacity);
+
+    /// Gives the block up; what it returns owns it from now on. Throws std::bad_alloc; the block
+    /// has gone back to its pool then. REQUIRES: a block is held.
+    [[nodiscard]] std::shared_ptr<std::byte> share() &&;
+
+  private:
+    friend class BufferPool;
+    Buffer(std::shared_ptr<BufferPool> pool, std::byte* data, std::size_t capacity)
+        : pool_(std::move(pool)), data_(data), capacity_(capacity) {}
+
+    std::shared_ptr<BufferPool> pool_;
+    std::byte* data_ = nullptr;
+    std::size_t capacity_ = 0;
+};
+
+/// Memory for messages on their way in and blocks on their way out. Fresh pages are dear (each is
+/// a page fault and 4 KiB of zeroes), so blocks of 4 KiB to 4 MiB are kept for the next one, up to
+/// a bound.
+/// Thread safety: all methods, from any thread.
+class BufferPool : public std::enable_shared_from_this<BufferPool> {
+  public:
+    /// Keeps at most `retained_bytes_max` octets of idle memory.
+    static std::shared_ptr<BufferPool> create(std::size_t retained_bytes_max);
+    ~BufferPool();
+
+    /// A block of at least `capacity` octets. Throws std::bad_alloc.
+    [[nodiscard]] Buffer acquire(std::size_t capacity);
+    /// Idle octets held now.
+    [[nodiscard]] std::size_t retained_bytes() const;
+    /// Gives all idle memory back to the system.
+    void trim();
+
+  private:
+    friend class Buffer;
+    static constexpr std::size_t k_smallest = std::size_t{4} << 10;
+    static constexpr std::size_t k_largest = std::size_t{4} << 20;
+    static constexpr std::size_t k_classes = 11;  // 4 KiB << 0 ... 4 KiB << 10
+
+    explicit BufferPool(std::size_t retained_bytes_max) : retained_bytes_max_(retained_bytes_max) {}
+    /// The class whose blocks hold `capacity` octets, or k_classes if none does.
+    static std::size_t class_of(std::size_t capacity);
+    void release(std::byte* data, std::size_t capacity) noexcept;
+
+    const std::size_t retained_bytes_max_;
+    mutable std::mutex mutex_;
+    std::size_t retained_bytes_ = 0;
+    std::array<std::vector<std::byte*>, k_classes> idle_;
+};
+
+}  // namespace nq::detail

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "buffer/pool.hpp"
+
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using nq::detail::Buffer;
+using nq::detail::BufferPool;
+
+namespace {
+
+constexpr std::size_t k_kib = 1024;
+constexpr std::size_t k_mib = 1024 * k_kib;
+
+/// Set, the next allocation by `new` on this thread fails.
+thread_local bool next_allocation_fails = false;
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+    if (std::exchange(next_allocation_fails, false)) throw std::bad_alloc();
+    if (void* const block = std::malloc(size == 0 ? 1 : size)) return block;
+    throw std::bad_alloc();
+}
+// Not inlined: gcc would take the malloc and the free apart and warn of a mismatch.
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+
+TEST_CASE("a buffer holds at least what was asked for") {
+    CHECK(rc::check("acquire", [] {
+        const auto capacity = *rc::gen::inRange<std::size_t>(0, 5 * k_mib);
+        const auto pool = BufferPool::create(k_mib);
+        const Buffer buffer = pool->acquire(capacity);
+        RC_ASSERT(buffer.capacity() >= capacity);
+        RC_ASSERT(static_cast<bool>(buffer));
+        if (capacity > 0) std::memset(buffer.data(), 1, capacity);
+    }));
+}
+
+TEST_CASE("the pool never keeps more than its bound") {
+    CHECK(rc::check("acquire and drop", [](const std::vector<std::uint16_t>& sizes) {
+        const std::size_t bound = *rc::gen::inRange<std::size_t>(0, k_mib);
+        const auto pool = BufferPool::create(bound);
+        std::vector<Buffer> held;
+        for (const std::size_t size : sizes) {
+            held.push_back(pool->acquire(size * 64));
+            if (size % 3 == 0) held.clear();
+            RC_ASSERT(pool->retained_bytes() <= bound);
+        }
+        held.clear();
+        RC_ASSERT(pool->retained_bytes() <= bound);
+        pool->trim();
+        RC_ASSERT(pool->retained_bytes() == 0U);
+    }));
+}
+
+TEST_CASE("a dropped block is the next one's memory") {
+    const auto pool = BufferPool::create(k_mib);
+    const std::byte* const block = pool->acquire(100 * k_kib).data();
+    CHECK(pool->retained_bytes() == 128 * k_kib);
+    CHECK(pool->acquire(65 * k_kib).data() == block);
+}
+
+TEST_CASE("blocks above 4 MiB are not kept") {
+    const auto pool = BufferPool::create(100 * k_mib);
+    { const Buffer buffer = pool->acquire(4 * k_mib + 1); }
+    CHECK(pool->retained_bytes() == 0);
+    { const Buffer buffer = pool->acquire(4 * k_mib); }
+    CHECK(pool->retained_bytes() == 4 * k_mib);
+}
+
+TEST_CASE("growing keeps the octets and a grown block keeps to the bound") {
+    const auto pool = BufferPool::create(k_mib);
+    {
+        Buffer buffer = pool->acquire(4 * k_kib);
+        std::memset(buffer.data(), 7, 4 * k_kib);
+        buffer.grow(3 * k_mib + 1);
+        CHECK(buffer.capacity() == 3 * k_mib + 1);
+        CHECK(buffer.data()[4 * k_kib - 1] == std::byte{7});
+        buffer.grow(1);
+        CHECK(buffer.capacity() == 3 * k_mib + 1);
+    }
+    CHECK(pool->retained_bytes() == 0);
+}
+
+TEST_CASE("a moved buffer has one owner") {
+    const auto pool = BufferPool::create(k_mib);
+    Buffer first = pool->acquire(4 * k_kib);
+    Buffer second = pool->acquire(4 * k_kib);
+    const std::byte* const data = first.data();
+    second = std::move(first);
+    CHECK(pool->retained_bytes() == 4 * k_kib);
+    CHECK_FALSE(static_cast<bool>(first));
+    CHECK(second.data() == data);
+}
+
+TEST_CASE("shared memory goes back when the last share goes, even after the pool's user left") {
+    auto pool = BufferPool::create(k_mib);
+    const std::weak_ptr<BufferPool> watched = pool;
+    std::shared_ptr<std::byte> share = pool->acquire(4 * k_kib).share();
+    std::shared_ptr<std::byte> second = share;
+    share.reset();
+    CHECK(pool->retained_bytes() == 0);
+    pool.reset();
+    REQUIRE_FALSE(watched.expired());
+    second.reset();
+    CHECK(watched.expired());
+}
+
+TEST_CASE("a share that finds no memory gives the block back once") {
+    const auto pool = BufferPool::create(k_mib);
+    {
+        Buffer buffer = pool->acquire(4 * k_kib);
+        (void)pool->acquire(4 * k_kib);  // room for the note of an idle block
+        next_allocation_fails = true;
+        CHECK_THROWS_AS((void)std::move(buffer).share(), std::bad_alloc);
+    }
+    CHECK(pool->retained_bytes() == 8 * k_kib);
+}
+
+TEST_CASE("threads share a pool") {
+    const auto pool = BufferPool::create(64 * k_kib);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) {
+        threads.emplace_back([&pool, i] {
+            for (int turn = 0; turn < 500; ++turn) {
+                Buffer buffer = pool->acquire(4 * k_kib << (turn % 3));
+                std::memset(buffer.data(), i, buffer.capacity());
+                if (turn % 2 == 0) (void)std::move(buffer).share();
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(pool->retained_bytes() <= 64 * k_kib);
+}
