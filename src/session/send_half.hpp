@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <net_queue/stream.hpp>
+#include <net_queue/uuid.hpp>
+
+#include "buffer/pool.hpp"
+#include "session/frame.hpp"
+
+namespace nq::detail {
+
+struct SendOptions {
+    bool merge = true;                      ///< ConnectionOptions::put_merge
+    std::size_t efficient_size = 64 << 10;  ///< octets; chunks at least this long are not copied
+    std::size_t transport_size = 4 << 20;   ///< octets offered at once, at most; at least 24
+};
+
+/// What one side sends in one session, as octets: ini, messages, fin (WIRE.md, Framing and
+/// Session). Outlives connections: a frame cut off by the loss of one is sent again whole on the
+/// next; a frame wholly taken counts as sent.
+///
+/// Messages are counted from 0 in the order of `put`. Invariants:
+/// released() <= taken() <= staged frames <= accepted(); octets released <= taken <= offered.
+/// Pure: no socket, thread, clock or randomness. Thread safety: none; belongs to the holder of the
+/// session's send baton.
+class SendHalf {
+  public:
+    SendHalf(const Uuid& self, const SendOptions& options, std::shared_ptr<BufferPool> pool);
+
+    // Commands.
+    /// Queues a message; its number is accepted() before the call. With `target`, it is sent only
+    /// once the peer is known to be that one, and refused (see poll_refused) if it is not.
+    /// REQUIRES: !closing().
+    void put(Stream payload, std::optional<Uuid> target = std::nullopt);
+    /// Takes message `number` out of the queue if no octet of it was offered yet. Its number counts
+    /// as sent and released in its turn.
+    [[nodiscard]] bool cancel(std::uint64_t number);
+    /// Fin after everything queued. Further calls change nothing.
+    void close();
+    /// Forgets the messages of which no octet was offered: they will never be released. What is
+    /// left is the rest of a frame that was begun, and fin.
+    void abandon();
+
+    // What happened.
+    /// A connection carries the session from now on: ini first, then the cut frame again.
+    void handle_connected();
+    /// The connection is gone, and with it the octets offered but not taken. The transport holds no
+    /// memory of the session any more.
+    void handle_lost();
+    /// The peer's ini came.
+    void handle_identified(const Uuid& peer);
+    /// The transport took the first n octets offered. REQUIRES: n <= octets offered.
+    void handle_taken(std::size_t n);
+    /// The memory of the next n octets taken is free. REQUIRES: released + n <= taken.
+    void handle_released(std::size_t n);
+
+    // What next.
+    /// The next octets to send, at most transport_size in at most k_transmit_chunks pieces; the
+    /// same, less what was taken, until handle_taken. Empty: nothing to send now.
+    [[nodiscard]] std::span<const Chunk> poll_transmit();
+    /// A message that will not be sent, since its target is not the peer.
+    [[nodiscard]] std::optional<std::uint64_t> poll_refused();
+
+    // Queries.
+    [[nodiscard]] std::uint64_t accepted() const { return taken_ + frames_.size(); }
+    /// Messages of which the transport took every octet.
+    [[nodiscard]] std::uint64_t taken() const { return taken_; }
+    /// Messages whose memory is free: futures of lower numbers are done.
+    [[nodiscard]] std::uint64_t released() const { return released_; }
+    /// Payload octets of the messages not wholly taken.
+    [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_; }
+    /// Octets taken whose memory is not free yet.
+    [[nodiscard]] std::size_t unreleased_octets() const {
+        return static_cast<std::size_t>(taken_octets_ - released_octets_);
+    }
+    [[nodiscard]] bool closing() const { return closing_; }
+    /// The transport took our fin: nothing more will be sent on this connection.
+    [[nodiscard]] bool fin_taken() const { return fin_ == Fin::taken; }
+
+  private:
+    enum class Fin { none, staged, taken };
+    struct Frame {
+        Stream payload;
+        std::optional<Uuid> target;
+        bool withdrawn = false;  ///< cancelled or refused: no octet of it goes out
+        /// Octets it puts on the wire.
+        [[nodiscard]] std::size_t wire_size() const {
+            return withdrawn ? 0 : k_header_size + payload.size();
+        }
+    };
+    /// The next octet to stage: an offset into the wire form of one frame, and where that is in its
+    /// payload.
+    struct Cursor {
+        std::size_t frame = 0;
+        std::size_t offset = 0;  ///< header included
+        std::size_t chunk = 0;
+        std::size_t chunk_offset = 0;
+    };
+
+    void stage();
+    [[nodiscard]] bool stage_frame();
+    void stage_copy(std::span<const std::byte> octets);
+    void append(Chunk chunk);
+    [[nodiscard]] std::size_t room() const;
+    void withdraw(Frame& frame);
+    void settle();
+    void settle_released();
+    void drop_block_if_idle();
+    void check() const;
+
+    // Constant after construction.
+    const IdentityFrame identity_;
+    const SendOptions options_;
+    const std::shared_ptr<BufferPool> pool_;
+
+    // The queue; frames_[0] is message number taken_.
+    std::deque<Frame> frames_;
+    std::uint64_t taken_ = 0;
+    std::uint64_t released_ = 0;
+    std::uint64_t queued_bytes_ = 0;
+    bool closing_ = false;
+    std::optional<Uuid> peer_;
+    std::deque<std::uint64_t> refused_;
+
+    // This connection: what is staged, how many octets were taken, and up to where they were whole
+    // units (ini, frames, fin): settled_ <= sent_ <= octets staged so far.
+    bool connected_ = false;
+    bool ini_staged_ = false;
+    Fin fin_ = Fin::none;
+    Cursor next_;
+    std::vector<Chunk> staged_;
+    std::size_t staged_bytes_ = 0;
+    std::size_t copied_bytes_ = 0;  ///< of the staged octets, those in blocks of ours
+    std::uint64_t sent_ = 0;
+    std::uint64_t settled_ = 0;
+
+    // Release: octets since the beginning of the session, and where each message ends in them.
+    std::uint64_t taken_octets_ = 0;
+    std::uint64_t released_octets_ = 0;
+    std::deque<std::uint64_t> unreleased_ends_;
+
+    // The block that small octets are copied into.
+    std::shared_ptr<std::byte> block_;
+    std::size_t block_size_ = 0;
+    std::size_t block_used_ = 0;
+};
+
+}  // namespace nq::detail
