@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include <net_queue/error.hpp>
+#include <net_queue/message.hpp>
+#include <net_queue/stream.hpp>
+#include <net_queue/uuid.hpp>
+
+#include "handoff/queue.hpp"
+
+namespace nq::detail {
+
+/// Received messages on their way from the reactors to the threads that get.
+///
+/// Reactors push batches without a lock and take one only if somebody sleeps. Getters sort what
+/// was pushed, under a lock of their own, into one lane per peer and one order over all: so a get
+/// from anybody and a get from certain peers both cost the same however many messages wait.
+///
+/// Order: per peer as received; over all, as the batches arrived.
+/// Thread safety: all methods, from any thread; deliver for one lane by one thread at a time.
+class Inbox {
+  public:
+    using Clock = std::chrono::steady_clock;
+    using Peers = std::span<const Uuid>;
+
+    /// The unread messages of one peer. Outlives the session: what was received stays readable.
+    class Lane {
+      public:
+        explicit Lane(const Uuid& uuid) : peer(uuid) {}
+        const Uuid peer;
+
+        [[nodiscard]] std::uint64_t unread_messages() const { return messages_.load(); }
+        [[nodiscard]] std::uint64_t unread_bytes() const { return bytes_.load(); }
+
+        /// The receiver stops until there is room: half of both bounds free. False: there is
+        /// room already, so go on. `resume` is called once, by the getter that makes room.
+        bool pause(std::uint64_t messages_max, std::uint64_t bytes_max,
+                   std::function<void()> resume);
+        /// The receiver goes on although there may be no room.
+        void unpause();
+
+      private:
+        friend class Inbox;
+        struct Unread {
+            std::uint64_t sequence;
+            Stream message;
+        };
+        std::function<void()> account_taken(std::uint64_t bytes);
+        [[nodiscard]] bool has_room() const;
+        std::function<void()> take_resume();
+
+        // Shared.
+        std::atomic<std::uint64_t> messages_{0};
+        std::atomic<std::uint64_t> bytes_{0};
+        std::atomic<bool> paused_{false};
+        std::mutex pause_mutex_;  // guards the three below
+        std::uint64_t messages_low_ = 0;
+        std::uint64_t bytes_low_ = 0;
+        std::function<void()> resume_;
+
+        // Guarded by the inbox.
+        std::deque<Unread> unread_;
+        bool open_ = true;
+        Failure failure_;
+    };
+
+    /// Keeps at most `departed_max` lanes of peers that went and left nothing unread.
+    explicit Inbox(std::size_t departed_max) : departed_max_(departed_max) {}
+
+    // For the receiving side.
+    /// The lane of a peer whose session begins.
+    std::shared_ptr<Lane> open_lane(const Uuid& peer);
+    /// The peer's session is over: once its messages are read, getters of this peer are told so.
+    void close_lane(const std::shared_ptr<Lane>& lane, Failure failure);
+    void deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messages);
+    /// Drops the oldest unread message of the lane, if there is one.
+    bool drop_oldest(const std::shared_ptr<Lane>& lane);
+    /// No more messages from anybody: once all are read, every get reports `failure`. A
+    /// later call replaces the failure.
+    void close(Failure failure);
+
+    // For those who get.
+    /// The first message of anybody, or of `peers`; waits until `deadline` (none: as long as it
+    /// takes; time_point::min(): not at all). Failures: of close, of close_lane if every peer named
+    /// has gone, timed_out.
+    Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline);
+
+  private:
+    struct Batch {
+        std::shared_ptr<Lane> lane;
+        std::vector<Stream> messages;
+    };
+    /// Messages [first, first + count) of one lane, at their place in the order over all; those
+    /// taken already are found missing from the lane.
+    struct Run {
+        std::shared_ptr<Lane> lane;
+        std::uint64_t first;
+        std::uint64_t count;
+    };
+    struct Waiter {
+        Peers peers;
+        std::condition_variable served;
+        std::optional<Result<Message<Stream>>> result;
+    };
+    using Lock = std::unique_lock<std::mutex>;
+
+    void sort();
+    void dispatch();
+    std::optional<Result<Message<Stream>>> take(Peers peers);
+    std::optional<Result<Message<Stream>>> take_any();
+    std::optional<Result<Message<Stream>>> take_from(Peers peers);
+    Message<Stream> take_front(Lane& lane);
+    void forget_departed();
+    void call_resumes(Lock lock);
+
+    const std::size_t departed_max_;
+
+    Queue<Batch> arrivals_;
+    std::atomic<int> sleepers_{0};
+
+    std::mutex mutex_;  // guards what follows, and the private part of the lanes
+    std::unordered_map<Uuid, std::shared_ptr<Lane>> lanes_;
+    std::deque<Uuid> departed_;
+    std::deque<Run> order_;
+    std::uint64_t next_sequence_ = 0;
+    std::uint64_t unread_ = 0;
+    std::list<Waiter*> waiters_;
+    std::optional<Failure> closed_;
+    std::vector<std::function<void()>> resumes_;  ///< to call once the lock is released
+};
+
+}  // namespace nq::detail

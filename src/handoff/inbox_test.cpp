@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "handoff/inbox.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace nq::detail {
+namespace {
+
+using Deadline = std::optional<Inbox::Clock::time_point>;
+constexpr Deadline k_at_once = Inbox::Clock::time_point::min();
+
+Failure aborted() { return {make_error_code(Errc::connection_aborted), Uuid(), "closed"}; }
+Failure gone() { return {make_error_code(Errc::connection_reset), Uuid(), "gone"}; }
+
+// An inbox with two peers that send texts.
+struct Post {
+    Inbox inbox{4};
+    const Uuid anna = Uuid::random();
+    const Uuid bert = Uuid::random();
+    std::shared_ptr<Inbox::Lane> from_anna = inbox.open_lane(anna);
+    std::shared_ptr<Inbox::Lane> from_bert = inbox.open_lane(bert);
+
+    void deliver(const std::shared_ptr<Inbox::Lane>& lane, std::vector<const char*> texts) {
+        std::vector<Stream> messages;
+        for (const char* text : texts) messages.push_back(Stream(Chunk(text)));
+        inbox.deliver(lane, std::move(messages));
+    }
+    std::string get(std::vector<Uuid> peers = {}, Deadline deadline = k_at_once) {
+        auto result = inbox.get(peers, deadline);
+        if (!result) return "(" + result.error().text + ")";
+        return std::string(result->data.to_chunk().text());
+    }
+};
+
+TEST_CASE("messages come in the order they arrived, from whomever") {
+    Post post;
+    post.deliver(post.from_anna, {"a1", "a2"});
+    post.deliver(post.from_bert, {"b1"});
+    post.deliver(post.from_anna, {"a3"});
+    CHECK(post.get() == "a1");
+    CHECK(post.get() == "a2");
+    CHECK(post.get() == "b1");
+    CHECK(post.get() == "a3");
+    CHECK(post.get() == "(get: no message in time)");
+}
+
+TEST_CASE("a get from certain peers passes over the others and keeps their order") {
+    Post post;
+    post.deliver(post.from_anna, {"a1"});
+    post.deliver(post.from_bert, {"b1", "b2"});
+    CHECK(post.get({post.bert}) == "b1");
+    CHECK(post.get({post.bert, post.anna}) == "a1");
+    CHECK(post.get({post.anna}) == "(get: no message in time)");
+    CHECK(post.get() == "b2");
+}
+
+TEST_CASE("after close what is left is handed out, then the failure, every time") {
+    Post post;
+    post.deliver(post.from_anna, {"a1"});
+    post.inbox.close(aborted());
+    CHECK(post.get() == "a1");
+    CHECK(post.get() == "(closed)");
+    CHECK(post.get({post.anna}) == "(closed)");
+    CHECK(post.get() == "(closed)");
+}
+
+TEST_CASE("a peer that went is told of once its messages are read") {
+    Post post;
+    post.deliver(post.from_anna, {"a1"});
+    post.inbox.close_lane(post.from_anna, gone());
+    CHECK(post.get({post.anna}) == "a1");
+    CHECK(post.get({post.anna}) == "(gone)");
+    CHECK(post.get({post.anna, post.bert}) == "(get: no message in time)");
+    post.inbox.open_lane(post.anna);
+    CHECK(post.get({post.anna}) == "(get: no message in time)");
+}
+
+TEST_CASE("lanes of peers that went are kept up to a bound, unread ones always") {
+    Post post;
+    post.deliver(post.from_anna, {"a1"});
+    post.inbox.close_lane(post.from_anna, gone());
+    for (int i = 0; i < 10; ++i) {
+        post.inbox.close_lane(post.inbox.open_lane(Uuid::random()), gone());
+    }
+    CHECK(post.get({post.anna}) == "a1");
+}
+
+TEST_CASE("a lane is paused until half of its bounds is free") {
+    Post post;
+    int resumed = 0;
+    post.deliver(post.from_anna, {"1", "2", "3", "4"});
+    REQUIRE(post.from_anna->pause(4, 100, [&resumed] { ++resumed; }));
+    CHECK(post.get() == "1");
+    CHECK(resumed == 0);
+    CHECK(post.get() == "2");
+    CHECK(resumed == 1);
+    CHECK(post.get() == "3");
+    CHECK(resumed == 1);
+    CHECK_FALSE(post.from_anna->pause(4, 100, [&resumed] { ++resumed; }));
+}
+
+TEST_CASE("the oldest message of a lane can be dropped") {
+    Post post;
+    post.deliver(post.from_anna, {"a1", "a2"});
+    CHECK(post.inbox.drop_oldest(post.from_anna));
+    CHECK_FALSE(post.inbox.drop_oldest(post.from_bert));
+    CHECK(post.get() == "a2");
+    CHECK(post.from_anna->unread_bytes() == 0);
+}
+
+TEST_CASE("who waits gets the message that is for them") {
+    Post post;
+    std::string to_first, to_second;
+    std::thread first([&post, &to_first] { to_first = post.get({post.anna}, Deadline()); });
+    std::thread second([&post, &to_second] { to_second = post.get({post.bert}, Deadline()); });
+    post.deliver(post.from_bert, {"b1"});
+    second.join();
+    CHECK(to_second == "b1");
+    post.deliver(post.from_anna, {"a1"});
+    first.join();
+    CHECK(to_first == "a1");
+}
+
+TEST_CASE("close ends every wait") {
+    Post post;
+    std::atomic<int> ended = 0;
+    std::vector<std::thread> getters;
+    for (int i = 0; i < 4; ++i) {
+        getters.emplace_back([&post, &ended, i] {
+            const auto peers = i % 2 == 0 ? std::vector<Uuid>{} : std::vector<Uuid>{post.anna};
+            if (post.get(peers, Deadline()) == "(closed)") ++ended;
+        });
+    }
+    post.inbox.close(aborted());
+    for (auto& getter : getters) getter.join();
+    CHECK(ended == 4);
+}
+
+TEST_CASE("four receivers and four getters: nothing is lost, each lane stays in order") {
+    constexpr int k_lanes = 4;
+    constexpr int k_messages = 4'000;
+    Inbox inbox(4);
+    std::array<std::atomic<int>, k_lanes> got{};
+    std::atomic<bool> ordered = true;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < k_lanes; ++i) {
+        threads.emplace_back([&inbox, lane = inbox.open_lane(Uuid::random())] {
+            for (int n = 0; n < k_messages; ++n) {
+                std::vector<Stream> batch;
+                batch.push_back(Stream(Chunk::copy_of(std::to_string(n))));
+                inbox.deliver(lane, std::move(batch));
+            }
+        });
+        threads.emplace_back([&inbox, &got, &ordered, i] {
+            std::unordered_map<Uuid, int> last;
+            while (auto message = inbox.get({}, Deadline())) {
+                const int n = std::stoi(std::string(message->data.to_chunk().text()));
+                const auto [place, fresh] = last.emplace(message->peer, -1);
+                if (n <= place->second) ordered = false;
+                place->second = n;
+                ++got[static_cast<std::size_t>(i)];
+            }
+        });
+    }
+    const auto total = [&got] {
+        int sum = 0;
+        for (auto& each : got) sum += each;
+        return sum;
+    };
+    while (total() < k_lanes * k_messages) std::this_thread::yield();
+    inbox.close(aborted());
+    for (auto& thread : threads) thread.join();
+    CHECK(ordered);
+    CHECK(total() == k_lanes * k_messages);
+}
+
+}  // namespace
+}  // namespace nq::detail

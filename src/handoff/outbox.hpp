@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <net_queue/stream.hpp>
+#include <net_queue/uuid.hpp>
+
+#include "handoff/queue.hpp"
+
+namespace nq::detail {
+
+/// Messages on their way from the threads that put to the send half of one session. Each gets its
+/// number, which is its position in the session, before it is queued, so that its future exists
+/// without waiting for anybody.
+///
+/// Order: by number. A thread that took a number and has not pushed yet holds back what others
+/// pushed after it, until it has; its own push then tells the consumer.
+/// Thread safety: push and close from any thread; drain by one at a time.
+class Outbox {
+  public:
+    /// Returns the message's number, or nothing once closed.
+    std::optional<std::uint64_t> push(Stream payload, std::optional<Uuid> target) {
+        // relaxed: the number orders nothing but itself; the push below publishes the message.
+        const std::uint64_t number = tickets_.fetch_add(1, std::memory_order_relaxed);
+        if ((number & k_closed) != 0) return std::nullopt;
+        queue_.push(Entry{number, std::move(payload), target});
+        return number;
+    }
+
+    /// No more messages. Returns how many there were in all; drain yields every one of them.
+    std::uint64_t close() {
+        // relaxed: as in push. Numbers handed out before this are below the one returned.
+        const std::uint64_t count = tickets_.fetch_or(k_closed, std::memory_order_relaxed);
+        if ((count & k_closed) == 0) count_ = count;
+        return count_;
+    }
+
+    /// Calls accept(payload, target) for each message whose turn has come.
+    template <class Accept>
+    void drain(Accept&& accept) {
+        auto batch = queue_.take_all();
+        while (!batch.empty()) {
+            Entry entry = batch.pop();
+            if (entry.number != drained_) {
+                early_.emplace(entry.number, std::move(entry));
+                continue;
+            }
+            ++drained_;
+            accept(std::move(entry.payload), entry.target);
+            while (!early_.empty() && early_.begin()->first == drained_) {
+                auto node = early_.extract(early_.begin());
+                ++drained_;
+                accept(std::move(node.mapped().payload), node.mapped().target);
+            }
+        }
+    }
+
+    /// Messages drained so far. For the one who drains.
+    [[nodiscard]] std::uint64_t drained() const { return drained_; }
+
+  private:
+    struct Entry {
+        std::uint64_t number;
+        Stream payload;
+        std::optional<Uuid> target;
+    };
+    static constexpr std::uint64_t k_closed = std::uint64_t{1} << 63;
+
+    std::atomic<std::uint64_t> tickets_{0};
+    std::atomic<std::uint64_t> count_{0};
+    Queue<Entry> queue_;
+
+    // Belong to the one who drains.
+    std::uint64_t drained_ = 0;
+    std::map<std::uint64_t, Entry> early_;
+};
+
+}  // namespace nq::detail
