@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <net_queue/error.hpp>
+#include <net_queue/uuid.hpp>
+
+namespace nq {
+
+namespace detail {
+
+class Completion;
+class Callbacks;
+
+/// One message to one peer: its number in that session, or why it was not even queued.
+struct Ticket {
+    std::shared_ptr<Completion> completion;  ///< null: `failure` says why
+    std::uint64_t number = 0;
+    std::shared_ptr<const Failure> failure;
+};
+
+}  // namespace detail
+
+/// What becomes of a put. It completes exactly once, for all its peers:
+/// - done: in the base protocol, the transport has taken every octet and the memory may be reused
+///   (not that the peer has it: see docs/guarantees.md);
+/// - failed: ConnectionError or another Error, with the peer;
+/// - cancelled.
+/// A broadcast completes when the last of its peers has; it fails with the first failure in the
+/// order of its peers. Dropping a Future neither blocks nor cancels. It may outlive the queue.
+/// Thread safety: distinct Futures of one put may be used on different threads; one Future as any
+/// object. Copies refer to the same put.
+class Future {
+  public:
+    /// What a callback receives: done, or why not.
+    using Outcome = Result<void>;
+    using Callback = std::function<void(const Outcome&)>;
+
+    /// A put to nobody: done.
+    Future() = default;
+    Future(std::vector<detail::Ticket> tickets, std::shared_ptr<detail::Callbacks> callbacks);
+    Future(detail::Ticket ticket, std::shared_ptr<detail::Callbacks> callbacks);
+
+    /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,
+    /// Cancelled).
+    void get() const;
+    /// Waits; returns what get would throw.
+    [[nodiscard]] Outcome result() const;
+    /// Waits until complete.
+    void wait() const;
+    /// Waits at most so long; true: complete.
+    [[nodiscard]] bool wait_for(std::chrono::nanoseconds timeout) const;
+    /// Complete? Never blocks.
+    [[nodiscard]] bool ready() const;
+
+    /// Calls `callback` once with the outcome, on the callback thread of the queue, also if
+    /// complete already. What it throws is logged. After the queue was destroyed it is called on
+    /// this thread, at once.
+    void on_ready(Callback callback) const;
+
+    /// Takes the message back for every peer to which no octet of it was offered yet. True: for at
+    /// least one; its part completes as cancelled. May wait for a send under way (microseconds).
+    bool cancel() const;
+
+    /// One Future for each peer, in the order of the put.
+    [[nodiscard]] std::vector<Future> futures() const;
+    /// The peers, in the same order; nil where the put named nobody who is known.
+    [[nodiscard]] std::vector<Uuid> peers() const;
+
+    /// `co_await future`: resumes on the callback thread, throws as get.
+    auto operator co_await() const;
+
+  private:
+    [[nodiscard]] std::optional<Outcome> poll() const;
+    [[nodiscard]] std::size_t count() const { return (first_ ? 1 : 0) + rest_.size(); }
+    [[nodiscard]] const detail::Ticket& ticket(std::size_t i) const {
+        return i == 0 ? *first_ : rest_[i - 1];
+    }
+
+    // The first ticket stands apart: a put to one peer allocates nothing.
+    std::optional<detail::Ticket> first_;
+    std::vector<detail::Ticket> rest_;
+    std::shared_ptr<detail::Callbacks> callbacks_;
+};
+
+inline auto Future::operator co_await() const {
+    struct Awaiter {
+        Future future;
+        [[nodiscard]] bool await_ready() const { return future.ready(); }
+        void await_suspend(std::coroutine_handle<> handle) const {
+            // The coroutine may be resumed, and this awaiter destroyed, before on_ready returns.
+            const Future copy = future;
+            copy.on_ready([handle](const Outcome&) { handle.resume(); });
+        }
+        void await_resume() const { future.get(); }
+    };
+    return Awaiter{*this};
+}
+
+}  // namespace nq

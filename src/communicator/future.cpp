@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <net_queue/future.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "handoff/callbacks.hpp"
+#include "handoff/completion.hpp"
+
+namespace nq {
+
+namespace {
+
+using detail::Ticket;
+
+std::optional<Future::Outcome> poll_ticket(const Ticket& ticket) {
+    if (ticket.failure != nullptr) return Future::Outcome(*ticket.failure);
+    return ticket.completion->poll(ticket.number);
+}
+
+// Collects the outcomes of a broadcast and reports once, when the last has come.
+class Gather {
+  public:
+    Gather(std::size_t count, Future::Callback callback)
+        : left_(count), failures_(count), callback_(std::move(callback)) {}
+
+    void settle(std::size_t index, const Future::Outcome& outcome) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!outcome) failures_[index] = outcome.error();
+            if (--left_ > 0) return;
+        }
+        for (auto& failure : failures_) {
+            if (failure) return callback_(*std::move(failure));
+        }
+        callback_(Future::Outcome());
+    }
+
+  private:
+    std::mutex mutex_;
+    std::size_t left_;
+    std::vector<std::optional<Failure>> failures_;
+    Future::Callback callback_;
+};
+
+}  // namespace
+
+Future::Future(std::vector<Ticket> tickets, std::shared_ptr<detail::Callbacks> callbacks)
+    : callbacks_(std::move(callbacks)) {
+    if (tickets.empty()) return;
+    first_ = std::move(tickets.front());
+    tickets.erase(tickets.begin());
+    rest_ = std::move(tickets);
+}
+
+Future::Future(Ticket ticket, std::shared_ptr<detail::Callbacks> callbacks)
+    : first_(std::move(ticket)), callbacks_(std::move(callbacks)) {}
+
+std::optional<Future::Outcome> Future::poll() const {
+    Outcome combined;
+    for (std::size_t i = 0; i < count(); ++i) {
+        auto outcome = poll_ticket(ticket(i));
+        if (!outcome) return std::nullopt;
+        if (!*outcome && combined) combined = *std::move(outcome);
+    }
+    return combined;
+}
+
+bool Future::ready() const { return poll().has_value(); }
+
+void Future::wait() const {
+    for (std::size_t i = 0; i < count(); ++i) {
+        const Ticket& each = ticket(i);
+        if (each.failure == nullptr) each.completion->wait(each.number, std::nullopt);
+    }
+}
+
+bool Future::wait_for(std::chrono::nanoseconds timeout) const {
+    using Clock = detail::Completion::Clock;
+    // A timeout too long for the clock means for ever.
+    std::optional<Clock::time_point> deadline;
+    const auto now = Clock::now();
+    if (timeout <= Clock::time_point::max() - now) deadline = now + timeout;
+    for (std::size_t i = 0; i < count(); ++i) {
+        const Ticket& each = ticket(i);
+        if (each.failure == nullptr && !each.completion->wait(each.number, deadline)) return false;
+    }
+    return true;
+}
+
+Future::Outcome Future::result() const {
+    wait();
+    return *poll();
+}
+
+void Future::get() const {
+    if (const Outcome outcome = result(); !outcome) raise(outcome.error());
+}
+
+void Future::on_ready(Callback callback) const {
+    // What completes a message hands the call on; it runs on the callback thread.
+    auto deliver = [callbacks = callbacks_,
+                    callback = std::move(callback)](const Outcome& outcome) {
+        if (callbacks == nullptr) return callback(outcome);
+        callbacks->post([callback, outcome] { callback(outcome); });
+    };
+    if (count() == 0) return deliver(Outcome());
+    const auto gather = std::make_shared<Gather>(count(), std::move(deliver));
+    for (std::size_t i = 0; i < count(); ++i) {
+        const Ticket& each = ticket(i);
+        if (each.failure != nullptr) {
+            gather->settle(i, *each.failure);
+        } else {
+            each.completion->subscribe(
+                each.number, [gather, i](const Outcome& outcome) { gather->settle(i, outcome); });
+        }
+    }
+}
+
+bool Future::cancel() const {
+    bool any = false;
+    for (std::size_t i = 0; i < count(); ++i) {
+        const Ticket& each = ticket(i);
+        if (each.failure == nullptr && each.completion->cancel(each.number)) any = true;
+    }
+    return any;
+}
+
+std::vector<Future> Future::futures() const {
+    std::vector<Future> futures;
+    futures.reserve(count());
+    for (std::size_t i = 0; i < count(); ++i) futures.push_back(Future(ticket(i), callbacks_));
+    return futures;
+}
+
+std::vector<Uuid> Future::peers() const {
+    std::vector<Uuid> peers;
+    peers.reserve(count());
+    for (std::size_t i = 0; i < count(); ++i) {
+        const Ticket& each = ticket(i);
+        peers.push_back(each.failure != nullptr ? each.failure->peer : each.completion->peer());
+    }
+    return peers;
+}
+
+}  // namespace nq

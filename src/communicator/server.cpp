@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "communicator/server.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "buffer/limits.hpp"
+#include "communicator/farewell.hpp"
+#include "communicator/peer.hpp"
+#include "communicator/stranger.hpp"
+#include "session/frame.hpp"
+
+namespace nq::detail {
+
+Server::Server(std::shared_ptr<Transport> transport, Options options)
+    : Core(std::move(transport), std::move(options)) {
+    auto listener = transport_->listen(
+        workers_.reactors(), options_.netloc,
+        [this](std::shared_ptr<Connection> connection) { accept(std::move(connection)); },
+        [this](LogLevel level, std::string text) { log(level, std::move(text)); });
+    if (!listener) raise(listener.error());
+    listener_ = *std::move(listener);
+    options_.netloc = listener_->location();
+    workers_.start();
+}
+
+Server::~Server() { shut_down(); }
+
+Session::Timeouts Server::timeouts() const {
+    return {
+        .connect = {}, .expiry = bounded(options_.session_expiry), .fin = limits::k_fin_timeout};
+}
+
+void Server::accept(std::shared_ptr<Connection> connection) {
+    drop_strangers(limits::k_strangers_max - 1);
+    std::shared_ptr<Stranger> stranger;
+    {
+        const std::lock_guard lock(mutex_);
+        const std::uint64_t number = next_stranger_++;
+        stranger = std::make_shared<Stranger>(*this, number, std::move(connection));
+        strangers_.emplace(number, stranger);
+    }
+    stranger->start(bounded(options_.handshake_timeout));
+}
+
+// The oldest go first: who means well has said its ini long ago.
+void Server::drop_strangers(std::size_t keep) {
+    std::vector<std::shared_ptr<Stranger>> dropped;
+    {
+        const std::lock_guard lock(mutex_);
+        while (strangers_.size() > keep) {
+            if (auto stranger = strangers_.begin()->second.lock()) {
+                dropped.push_back(std::move(stranger));
+            }
+            strangers_.erase(strangers_.begin());
+        }
+    }
+    const char* const reason = keep == 0 ? "the server is closing" : "too many are unidentified";
+    for (const auto& stranger : dropped) {
+        stranger->reactor().post([stranger, reason] { stranger->drop(reason); });
+    }
+}
+
+void Server::forget(std::uint64_t stranger, const std::string& reason) {
+    {
+        const std::lock_guard lock(mutex_);
+        strangers_.erase(stranger);
+        if (!reason.empty()) ++strangers_dropped_;
+    }
+    if (!reason.empty()) log(LogLevel::warning, "stranger dropped: " + reason);
+}
+
+void Server::identify(const Uuid& uuid, std::shared_ptr<Connection> connection) {
+    // Busy before it is admitted: a close that begins meanwhile waits for who was admitted.
+    const auto busy = std::make_shared<Busy>(*this);
+    auto [verdict, peer, reason] = admit(uuid, connection->reactor());
+    switch (verdict) {
+        case Verdict::refused:
+            log(LogLevel::warning, "id " + uuid.to_string() + " refused to " +
+                                       connection->peer_name() + ": " + reason);
+            return part(std::move(connection), uuid);
+        case Verdict::fresh:
+            announce(options_.events.ini, uuid);
+            peer->start(Busy());
+            return attach(peer, connection, busy);
+        case Verdict::resumed:
+            announce(options_.events.ini, uuid);
+            return resume(peer, connection, busy);
+    }
+}
+
+// A session that was lost on another reactor first moves to the one of its new connection.
+void Server::resume(const std::shared_ptr<Peer>& peer,
+                    const std::shared_ptr<Connection>& connection,
+                    const std::shared_ptr<Busy>& busy) {
+    Reactor& reactor = connection->reactor();
+    if (&peer->reactor() == &reactor) return attach(peer, connection, busy);
+    peer->post([this, peer, &reactor, connection, busy] {
+        peer->move_to(reactor);
+        peer->post([this, peer, connection, busy] { attach(peer, connection, busy); });
+    });
+}
+
+void Server::attach(const std::shared_ptr<Peer>& peer,
+                    const std::shared_ptr<Connection>& connection,
+                    const std::shared_ptr<Busy>& busy) {
+    // A session that close ended a moment ago: its client hears a goodbye all the same.
+    if (!peer->attach_identified(connection, std::move(*busy))) part(connection, peer->id());
+}
+
+Server::Admission Server::admit(const Uuid& uuid, Reactor& reactor) {
+    const std::lock_guard lock(mutex_);
+    const auto refuse = [this](const char* reason) {
+        ++identities_refused_;
+        return Admission{Verdict::refused, nullptr, reason};
+    };
+    if (closing()) return refuse("the server is closing");
+    if (uuid.is_nil()) return refuse("the nil UUID is nobody's");
+    if (uuid == id()) return refuse("it is the server's own");
+    std::shared_ptr<Peer>& known = registry_[uuid];
+    if (known != nullptr && !known->ended()) {
+        if (!known->claim()) return refuse("it is in use");
+        return {Verdict::resumed, known, ""};
+    }
+    known = Peer::make(*this, Session::Role::server, uuid, reactor);
+    return {Verdict::fresh, known, ""};
+}
+
+// Ends a connection that carries no session (any more) without cutting it.
+void Server::part(std::shared_ptr<Connection> connection, std::optional<Uuid> refused) {
+    Stream words;
+    if (refused) {
+        // Our ini and fin: an old client that reads them leaves cleanly.
+        const IdentityFrame frame = encode_identity(id());
+        words.write(frame);
+        words.write(frame);
+    }
+    const Duration timeout = refused ? limits::k_fin_timeout : limits::k_linger_timeout;
+    std::make_shared<Farewell>(std::move(connection), std::move(words), refused, pool_,
+                               std::make_shared<Busy>(*this))
+        ->start(timeout);
+}
+
+void Server::handle_peer_lost(Peer& peer) {
+    std::shared_ptr<Peer> oldest;
+    {
+        const std::lock_guard lock(mutex_);
+        lost_.push_back(peer.weak_from_this());
+        if (lost_.size() <= options_.lost_sessions) return;
+        // A session counts once, however often it was lost: where it stands last.
+        std::unordered_set<const Peer*> seen;
+        for (auto it = lost_.end(); it != lost_.begin();) {
+            const auto other = (--it)->lock();
+            const bool lost = other != nullptr && other->lost();
+            if (!lost || !seen.insert(other.get()).second) it = lost_.erase(it);
+        }
+        if (lost_.size() <= options_.lost_sessions) return;
+        oldest = lost_.front().lock();
+        lost_.pop_front();
+    }
+    if (oldest == nullptr || !oldest->claim()) return;
+    log(LogLevel::warning, "too many lost sessions: " + oldest->id().to_string() + " is given up");
+    oldest->reactor().post([oldest] { oldest->expire(); });
+}
+
+void Server::handle_ended(Peer& peer, const Failure& failure,
+                          std::shared_ptr<Connection> connection) {
+    log(LogLevel::info, "session of " + peer.id().to_string() + " ended: " + failure.text);
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = registry_.find(peer.id());
+        if (known != registry_.end() && known->second.get() == &peer) registry_.erase(known);
+        if (peer.expired()) ++sessions_expired_;
+    }
+    announce(options_.events.fin, peer.id());
+    if (connection != nullptr) part(std::move(connection), std::nullopt);
+}
+
+std::vector<std::shared_ptr<Peer>> Server::sessions() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Peer>> sessions;
+    sessions.reserve(registry_.size());
+    for (const auto& [uuid, peer] : registry_) {
+        if (peer != nullptr) sessions.push_back(peer);
+    }
+    return sessions;
+}
+
+std::vector<Ticket> Server::put_each(const Stream& message, Peers peers) {
+    std::vector<Ticket> tickets;
+    if (peers.empty()) {
+        for (const auto& peer : sessions()) {
+            if (!peer->ended()) tickets.push_back(peer->put(message));
+        }
+        return tickets;
+    }
+    for (const Uuid& uuid : peers) {
+        std::shared_ptr<Peer> peer;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto known = registry_.find(uuid);
+            if (known != registry_.end()) peer = known->second;
+        }
+        if (peer != nullptr) {
+            tickets.push_back(peer->put(message));
+        } else {
+            tickets.push_back(refused(Errc::unknown_peer, uuid,
+                                      "put: no client " + uuid.to_string() + " is known here"));
+        }
+    }
+    return tickets;
+}
+
+std::vector<Uuid> Server::peers() const {
+    std::vector<Uuid> ids;
+    for (const auto& peer : sessions()) {
+        if (!peer->ended()) ids.push_back(peer->id());
+    }
+    return ids;
+}
+
+Stats Server::stats() const {
+    Stats stats;
+    for (const auto& peer : sessions()) stats.peers.push_back(peer->stats());
+    const std::lock_guard lock(mutex_);
+    stats.strangers = strangers_.size();
+    stats.strangers_dropped = strangers_dropped_;
+    stats.identities_refused = identities_refused_;
+    stats.sessions_expired = sessions_expired_;
+    return stats;
+}
+
+void Server::begin_close() {
+    // Close waits until the first reactor has stopped accepting.
+    workers_.first().post([this, busy = std::make_shared<Busy>(*this)] {
+        listener_.reset();
+        drop_strangers(0);
+    });
+    // From here on admit refuses: it takes the lock after closing was set.
+    for (const auto& peer : sessions()) {
+        peer->post([peer] { peer->close(); });
+    }
+}
+
+void Server::end_all() {
+    for (const auto& peer : sessions()) {
+        peer->post([peer] { peer->end(); });
+    }
+}
+
+void Server::kill_all() {
+    for (const auto& peer : sessions()) {
+        peer->post([peer] { peer->kill(); });
+    }
+}
+
+}  // namespace nq::detail
