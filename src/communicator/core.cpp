@@ -8,7 +8,6 @@
 #include "buffer/limits.hpp"
 #include "communicator/client.hpp"
 #include "communicator/server.hpp"
-#include "session/frame.hpp"
 
 namespace nq::detail {
 
@@ -132,7 +131,6 @@ void Core::announce(const std::function<void(const Uuid&)>& event, const Uuid& p
     if (event) callbacks_->post([event, peer] { event(peer); });
 }
 
-// After shut_down: no reactor is left that could add to what ended on the way.
 void Core::note_unsent(const PeerStats& peer) {
     const std::lock_guard lock(busy_mutex_);
     unsent_.push_back(peer);

@@ -59,7 +59,6 @@ class Core {
 
     // For the sessions.
     [[nodiscard]] Inbox& inbox() { return inbox_; }
-    [[nodiscard]] const std::shared_ptr<Callbacks>& callbacks() { return callbacks_; }
     [[nodiscard]] const std::shared_ptr<BufferPool>& pool() { return pool_; }
     [[nodiscard]] bool closing() const {
         return closing_.load(std::memory_order_acquire);  // pairs with the store in close
@@ -113,7 +112,6 @@ class Core {
     static Clock::duration bounded(std::chrono::milliseconds timeout) {
         return std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365 * 100));
     }
-    [[nodiscard]] std::shared_ptr<Callbacks> shared_callbacks() const { return callbacks_; }
     [[nodiscard]] Ticket refused(Errc code, const Uuid& peer, std::string text) const;
 
     Options options_;

@@ -2,7 +2,6 @@
 #include "communicator/peer.hpp"
 
 #include <chrono>
-#include <new>
 #include <utility>
 
 #include "buffer/limits.hpp"
