@@ -28,7 +28,7 @@ class SendModel {
 
     void put(Message& message) {
         queue_.push_back({&message});
-        if (peer_ && message.target && *message.target != *peer_) refuse(queue_.back());
+        if (peer_ && message.target && *message.target != *peer_) refuse(queue_.size() - 1);
         pass_withdrawn();
     }
     /// Whether the message may be cancelled now; then it is.
@@ -67,9 +67,9 @@ class SendModel {
     }
     void identified(const Uuid& peer) {
         peer_ = peer;
-        for (Item& item : queue_) {
-            const auto& target = item.message->target;
-            if (target && *target != peer && !item.withdrawn) refuse(item);
+        for (std::size_t i = 0; i < queue_.size(); ++i) {
+            const auto& target = queue_[i].message->target;
+            if (target && *target != peer && !queue_[i].withdrawn) refuse(i);
         }
         pass_withdrawn();
     }
@@ -132,9 +132,9 @@ class SendModel {
         bool withdrawn = false;
     };
 
-    void refuse(Item& item) {
-        item.withdrawn = true;
-        refused_.push_back(taken_ + static_cast<std::uint64_t>(&item - &queue_.front()));
+    void refuse(std::size_t index) {
+        queue_[index].withdrawn = true;
+        refused_.push_back(taken_ + index);
     }
     void pass_withdrawn() {
         while (!queue_.empty() && queue_.front().withdrawn) pass_front();
