@@ -49,6 +49,11 @@ void Stranger::handle_readable() {
                 return drop("not this protocol: it began with \"" + printable(ini_.received()) +
                             "\", an ini begins with the size 16 in 8 octets");
             case IdentityReader::Status::complete: {
+                const auto announced = connection_->announced_id();
+                if (announced && *announced != ini_.uuid()) {
+                    return drop("its ini says " + ini_.uuid().to_string() + ", but it came as " +
+                                announced->to_string());
+                }
                 deadline_.cancel();
                 server_.forget(number_, "");
                 return server_.identify(ini_.uuid(), std::exchange(connection_, nullptr));

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include <net_queue/error.hpp>
 #include <net_queue/options.hpp>
 #include <net_queue/stream.hpp>
+#include <net_queue/uuid.hpp>
 
 #include "io/reactor.hpp"
 
@@ -84,6 +86,9 @@ class Connection {
     [[nodiscard]] virtual Reactor& reactor() const = 0;
     /// The peer's address, for people.
     [[nodiscard]] virtual const std::string& peer_name() const = 0;
+    /// Whose connection this is where something beneath the stream says so: an MQTT topic, the
+    /// metadata of a call. An ini that says another id is refused.
+    [[nodiscard]] virtual std::optional<Uuid> announced_id() const { return std::nullopt; }
 };
 
 /// Stops listening when destroyed; a connection on its way to another reactor may still be handed
