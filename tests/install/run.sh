@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds and runs the consumer project in one of the ways the README names.
-# usage: run.sh find_package|add_subdirectory|pkg_config|shared SOURCE_DIR BUILD_DIR
+# usage: run.sh find_package|pkg_config|add_subdirectory SOURCE_DIR BUILD_DIR
 set -euo pipefail
 
 way=$1 source_dir=$2 build_dir=$3
@@ -12,10 +12,12 @@ trap 'rm -rf "$tree"' EXIT
 # What a parent build left in the environment must not find the package for us.
 unset CMAKE_PREFIX_PATH PKG_CONFIG_PATH LD_LIBRARY_PATH
 
-configure_and_run() { # cmake argument ...
-    "$cmake" -S "$here" -B "$tree/consumer" -G Ninja -DCMAKE_CXX_FLAGS=-O0 "$@"
-    "$cmake" --build "$tree/consumer"
-    "$tree/consumer/consumer"
+configure_and_run() { # name, cmake argument ...
+    local build=$tree/$1
+    shift
+    "$cmake" -S "$here" -B "$build" -G Ninja -DCMAKE_CXX_FLAGS=-O0 "$@"
+    "$cmake" --build "$build"
+    "$build/consumer"
 }
 
 install_to() { # build directory
@@ -43,23 +45,20 @@ build_with_pkg_config() {
 case $way in
     find_package)
         install_to "$build_dir"
-        configure_and_run -DCMAKE_PREFIX_PATH="$tree/moved"
+        configure_and_run consumer -DCMAKE_PREFIX_PATH="$tree/moved"
         ;;
     pkg_config)
         install_to "$build_dir"
         build_with_pkg_config
         ;;
     add_subdirectory)
-        configure_and_run -DNET_QUEUE_SOURCE="$source_dir"
-        ;;
-    shared)
-        "$cmake" -S "$source_dir" -B "$tree/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-            -DBUILD_SHARED_LIBS=ON -DCMAKE_CXX_FLAGS=-O0 -DNET_QUEUE_BUILD_TESTS=OFF \
-            -DNET_QUEUE_BUILD_BENCHMARKS=OFF -DNET_QUEUE_BUILD_EXAMPLES=OFF \
-            -DNET_QUEUE_BUILD_CLI=OFF
-        "$cmake" --build "$tree/build"
-        install_to "$tree/build"
-        configure_and_run -DCMAKE_PREFIX_PATH="$tree/moved"
+        # As a shared library, so that one more compilation shows both; what the sub-directory
+        # installs serves the next project.
+        configure_and_run first -DNET_QUEUE_SOURCE="$source_dir" -DBUILD_SHARED_LIBS=ON
+        install_to "$tree/first"
+        find "$tree/moved" -name 'libnet_queue.so' | grep -q .
+        rm -r "$tree/first"
+        configure_and_run second -DCMAKE_PREFIX_PATH="$tree/moved"
         ;;
     *)
         echo "run.sh: unknown way: $way" >&2
