@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <net_queue/stream.hpp>
 
-#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -47,11 +46,6 @@ Chunk Chunk::borrow(Octets octets, std::function<void()> release) {
     if (!release) return Chunk(octets, nullptr);
     // The pointer may be null where the octets are empty: the owner must be counted all the same.
     return Chunk(octets, std::shared_ptr<const void>(octets.data(), Release{std::move(release)}));
-}
-
-Chunk Chunk::slice(std::size_t offset, std::size_t length) const {
-    assert(offset <= size() && length <= size() - offset);
-    return Chunk(octets_.subspan(offset, length), owner_);
 }
 
 }  // namespace nq

@@ -21,7 +21,9 @@ class Category final : public std::error_category {
             case Errc::stream_broken: return "stream broken";
             case Errc::queue_full: return "queue full";
             case Errc::unsupported: return "unsupported";
+            case Errc::invalid_certificate: return "invalid key or certificate";
             case Errc::would_block: return "nothing there";
+            case Errc::untrusted: return "untrusted: the server can't prove who it is";
         }
         return "error " + std::to_string(code);
     }
@@ -43,6 +45,7 @@ void raise(Failure failure) {
     switch (static_cast<Errc>(failure.code.value())) {
         case Errc::connection_aborted: throw ConnectionAborted(std::move(failure));
         case Errc::connection_reset: throw ConnectionReset(std::move(failure));
+        case Errc::untrusted: throw Untrusted(std::move(failure));
         case Errc::unknown_peer:
         case Errc::queue_full: throw ConnectionError(std::move(failure));
         case Errc::protocol_error: throw ProtocolError(std::move(failure));
@@ -51,6 +54,7 @@ void raise(Failure failure) {
         case Errc::cancelled: throw Cancelled(std::move(failure));
         case Errc::timed_out:
         case Errc::unsupported:
+        case Errc::invalid_certificate:
         case Errc::would_block: break;
     }
     throw Error(std::move(failure));

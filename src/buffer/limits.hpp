@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 /// Every bound of the library that is not an option (those stand in net_queue/options.hpp), each
 /// with its derivation.
@@ -31,6 +32,10 @@ constexpr std::size_t k_read_ahead = 4 * KiB;
 /// beyond it the buffer doubles as octets arrive (WIRE.md, Framing).
 constexpr std::size_t k_trusted_size = 4 * MiB;
 
+/// The longest frame believed where octets may be lost unseen: a size that is really the middle of
+/// something else is below it once in 16 million, and 1 TiB takes a broker an hour and more.
+constexpr std::uint64_t k_plausible_frame = std::uint64_t{1} << 40;
+
 /// Chunks offered to a transport at once. Linux takes up to 1,024 (IOV_MAX); beyond 64 the call's
 /// fixed cost no longer shows.
 constexpr std::size_t k_transmit_chunks = 64;
@@ -38,17 +43,53 @@ constexpr std::size_t k_transmit_chunks = 64;
 /// Idle memory kept for the next message, per communicator: four of the largest pooled blocks.
 constexpr std::size_t k_retained_bytes = 16 * MiB;
 
+/// The same in blocks beyond the pooled sizes, and for how long: a message of 256 MiB, or a few of
+/// 64 MiB, of a program that gets one after the other.
+constexpr std::size_t k_retained_large = 256 * MiB;
+constexpr milliseconds k_large_age{500};
+
 /// Octets copied into blocks ahead of one call to the transport. Four blocks: a socket rarely takes
 /// more at once, and what it does not take stays copied.
 constexpr std::size_t k_staged_copy_max = 4 * k_block_size;
 
-/// Octets one connection may send or receive before its reactor looks at the others: about a
-/// millisecond of work, so 100 busy peers wait for at most a tenth of a second.
+/// A message put so long after the last one goes out by itself: what a system call and the wake-up
+/// of who receives it take. Within it, a call for each would hold up the ones that follow.
+constexpr std::chrono::microseconds k_pause{20};
+
+/// How often a stream of small messages is looked after. What is left of one that stopped waits at
+/// most twice as long; a look costs a microsecond or two.
+constexpr std::chrono::microseconds k_stream_look{100};
+
+/// Small messages that wait for others before they are sent: what one system call for all of them
+/// adds to each is too little to measure, and their notes fit the cache.
+constexpr std::uint64_t k_waiting_messages = 1024;
+
+/// How long memory for queued messages is kept for the next ones.
+constexpr milliseconds k_memory_look{10};
+
+/// Octets one connection may send before its reactor looks at the others: about a millisecond of
+/// work, so 100 busy peers wait for at most a tenth of a second.
 constexpr std::size_t k_turn_bytes = 4 * MiB;
+
+/// What one connection may receive before its reactor looks at the others, and before the thread
+/// that runs the reactor because it waits in get has its message: few enough that they are still
+/// in the cache when they are taken.
+constexpr std::size_t k_receive_turn_bytes = MiB;
+constexpr std::uint64_t k_receive_turn_messages = 2048;
 
 /// Connections that have not identified themselves; the oldest goes first. At 24 octets of state
 /// and a socket each they cost less than 4 KiB, 4 MiB in all.
 constexpr std::size_t k_strangers_max = 1'024;
+
+/// Octets that a newcomer may say through a broker while the user thinks about its identity: what
+/// arrives in the milliseconds that an answer takes. Shared out among those who wait, so that all
+/// 1,024 together hold a hundred MiB or so, however they come.
+constexpr std::size_t k_waiting_bytes = 4 * MiB;
+constexpr std::size_t k_waiting_bytes_shared = 16 * MiB;
+
+/// A server's constructor waits so long for a broker that was reached but does not answer: some
+/// round trips to the other end of the world.
+constexpr milliseconds k_listen_patience = seconds{2};
 
 /// A server that ends a session waits this long for the client's fin: a round trip to the other
 /// end of the world (0.3 s) many times over, and short enough for a close.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "buffer/pool.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -26,11 +28,22 @@ Buffer::~Buffer() {
     if (data_ != nullptr) pool_->release(data_, capacity_);
 }
 
-void Buffer::grow(std::size_t capacity) {
+void Buffer::grow(std::size_t capacity, std::size_t whole) {
     assert(data_ != nullptr);
     if (capacity <= capacity_) return;
+    const auto kept = pool_->take_large(std::max(capacity, whole));
+    if (kept.data != nullptr) {
+        std::memcpy(kept.data, data_, capacity_);
+        pool_->release(data_, capacity_);
+        data_ = kept.data;
+        capacity_ = kept.capacity;
+        return;
+    }
     void* const moved = std::realloc(data_, capacity);
     if (moved == nullptr) throw std::bad_alloc();
+    if (capacity_ <= BufferPool::k_largest && capacity > BufferPool::k_largest) {
+        pool_->count_large();
+    }
     data_ = static_cast<std::byte*>(moved);
     capacity_ = capacity;
 }
@@ -47,8 +60,9 @@ std::shared_ptr<std::byte> Buffer::share() && {
     return std::shared_ptr<std::byte>(data, std::move(release));
 }
 
-std::shared_ptr<BufferPool> BufferPool::create(std::size_t retained_bytes_max) {
-    return std::shared_ptr<BufferPool>(new BufferPool(retained_bytes_max));
+std::shared_ptr<BufferPool> BufferPool::create(std::size_t retained_bytes_max,
+                                               std::size_t retained_large_max) {
+    return std::shared_ptr<BufferPool>(new BufferPool(retained_bytes_max, retained_large_max));
 }
 
 BufferPool::~BufferPool() { trim(); }
@@ -70,15 +84,19 @@ Buffer BufferPool::acquire(std::size_t capacity) {
             retained_bytes_ -= capacity;
             return Buffer(shared_from_this(), block, capacity);
         }
+    } else if (const Block kept = take_large(capacity); kept.data != nullptr) {
+        return Buffer(shared_from_this(), kept.data, kept.capacity);
     }
     void* const block = std::malloc(capacity);
     if (block == nullptr) throw std::bad_alloc();
+    if (index == k_classes) count_large();
     return Buffer(shared_from_this(), static_cast<std::byte*>(block), capacity);
 }
 
 void BufferPool::release(std::byte* data, std::size_t capacity) noexcept {
     const std::size_t index = class_of(capacity);
-    if (index < k_classes && capacity == k_smallest << index) {
+    if (index == k_classes) return keep_large({data, capacity});
+    if (capacity == k_smallest << index) {
         const std::lock_guard lock(mutex_);
         if (retained_bytes_ + capacity <= retained_bytes_max_) {
             try {
@@ -93,9 +111,72 @@ void BufferPool::release(std::byte* data, std::size_t capacity) noexcept {
     std::free(data);
 }
 
+BufferPool::Block BufferPool::remove_large(std::size_t i) noexcept {
+    const Block block = large_[i];
+    std::move(large_.begin() + static_cast<std::ptrdiff_t>(i) + 1, large_.end(),
+              large_.begin() + static_cast<std::ptrdiff_t>(i));
+    large_.back() = Block{};
+    retained_large_ -= block.capacity;
+    return block;
+}
+
+// One that was not kept is in use.
+void BufferPool::count_large() noexcept {
+    const std::lock_guard lock(mutex_);
+    ++large_in_use_;
+}
+
+BufferPool::Block BufferPool::take_large(std::size_t capacity) noexcept {
+    if (capacity <= k_largest) return {};
+    const std::lock_guard lock(mutex_);
+    // Not a block of much more: a message that is kept would hold it all.
+    const auto fits = [capacity](const Block& block) {
+        return block.capacity >= capacity && block.capacity - capacity <= capacity / 4;
+    };
+    const auto found = std::find_if(large_.begin(), large_.end(), fits);
+    if (found == large_.end()) return {};
+    ++large_in_use_;
+    return remove_large(static_cast<std::size_t>(found - large_.begin()));
+}
+
+// The longest kept ones make room.
+void BufferPool::keep_large(Block block) noexcept {
+    std::array<Block, k_large_blocks + 1> dropped;
+    std::size_t count = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        --large_in_use_;
+        if (block.capacity > retained_large_max_) {
+            dropped[count++] = block;
+        } else {
+            while (large_.back().data != nullptr ||
+                   retained_large_ + block.capacity > retained_large_max_) {
+                dropped[count++] = remove_large(0);
+            }
+            *std::find_if(large_.begin(), large_.end(),
+                          [](const Block& free) { return free.data == nullptr; }) = block;
+            retained_large_ += block.capacity;
+        }
+    }
+    for (const Block& each : std::span(dropped).first(count)) std::free(each.data);
+}
+
+bool BufferPool::age() {
+    std::array<Block, k_large_blocks> dropped;
+    bool more = false;
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t count = 0; large_.front().old;) dropped[count++] = remove_large(0);
+        for (Block& block : large_) block.old = block.data != nullptr;
+        more = retained_large_ > 0 || large_in_use_ > 0;
+    }
+    for (const Block& each : dropped) std::free(each.data);
+    return more;
+}
+
 std::size_t BufferPool::retained_bytes() const {
     const std::lock_guard lock(mutex_);
-    return retained_bytes_;
+    return retained_bytes_ + retained_large_;
 }
 
 void BufferPool::trim() {
@@ -105,6 +186,8 @@ void BufferPool::trim() {
         blocks.clear();
     }
     retained_bytes_ = 0;
+    for (Block& block : large_) std::free(std::exchange(block, Block{}).data);
+    retained_large_ = 0;
 }
 
 }  // namespace nq::detail

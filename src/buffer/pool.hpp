@@ -28,10 +28,11 @@ class Buffer {
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
-    /// Makes room for at least `capacity` octets, keeping those there. Large blocks move by
-    /// mremap(2), which copies nothing. Throws std::bad_alloc; the block is unharmed then.
+    /// Makes room for at least `capacity` octets, keeping those there; `whole` is how many it will
+    /// be in the end, as far as that is known. Large blocks move by mremap(2), which copies
+    /// nothing, or into one that the pool kept. Throws std::bad_alloc; the block is unharmed then.
     /// REQUIRES: a block is held.
-    void grow(std::size_t capacity);
+    void grow(std::size_t capacity, std::size_t whole = 0);
 
     /// Gives the block up; what it returns owns it from now on. Throws std::bad_alloc; the block
     /// has gone back to its pool then. REQUIRES: a block is held.
@@ -48,13 +49,14 @@ class Buffer {
 };
 
 /// Memory for messages on their way in and blocks on their way out. Fresh pages are dear (each is
-/// a page fault and 4 KiB of zeroes), so blocks of 4 KiB to 4 MiB are kept for the next one, up to
-/// a bound.
+/// a page fault and 4 KiB of zeroes), so blocks are kept for the next one: those of 4 KiB to 4 MiB
+/// up to a bound; larger ones up to another, and only until they have grown old.
 /// Thread safety: all methods, from any thread.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
   public:
-    /// Keeps at most `retained_bytes_max` octets of idle memory.
-    static std::shared_ptr<BufferPool> create(std::size_t retained_bytes_max);
+    /// Keeps at most so many octets of idle memory, in blocks up to 4 MiB and in larger ones.
+    static std::shared_ptr<BufferPool> create(std::size_t retained_bytes_max,
+                                              std::size_t retained_large_max = 0);
     ~BufferPool();
 
     /// A block of at least `capacity` octets. Throws std::bad_alloc.
@@ -63,21 +65,41 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     [[nodiscard]] std::size_t retained_bytes() const;
     /// Gives all idle memory back to the system.
     void trim();
+    /// Gives the large blocks back that were kept since before the last call. True: there are more,
+    /// kept or in use, so call again after a while.
+    bool age();
 
   private:
     friend class Buffer;
     static constexpr std::size_t k_smallest = std::size_t{4} << 10;
     static constexpr std::size_t k_largest = std::size_t{4} << 20;
     static constexpr std::size_t k_classes = 11;  // 4 KiB << 0 ... 4 KiB << 10
+    static constexpr std::size_t k_large_blocks = 4;
 
-    explicit BufferPool(std::size_t retained_bytes_max) : retained_bytes_max_(retained_bytes_max) {}
+    struct Block {
+        std::byte* data = nullptr;
+        std::size_t capacity = 0;
+        bool old = false;
+    };
+
+    BufferPool(std::size_t retained_bytes_max, std::size_t retained_large_max)
+        : retained_bytes_max_(retained_bytes_max), retained_large_max_(retained_large_max) {}
     /// The class whose blocks hold `capacity` octets, or k_classes if none does.
     static std::size_t class_of(std::size_t capacity);
     void release(std::byte* data, std::size_t capacity) noexcept;
+    /// A large block that was kept, for `capacity` octets and not many more; data is null: none.
+    [[nodiscard]] Block take_large(std::size_t capacity) noexcept;
+    void keep_large(Block block) noexcept;
+    Block remove_large(std::size_t i) noexcept;
+    void count_large() noexcept;
 
     const std::size_t retained_bytes_max_;
-    mutable std::mutex mutex_;
+    const std::size_t retained_large_max_;
+    mutable std::mutex mutex_;  // guards what follows
     std::size_t retained_bytes_ = 0;
+    std::size_t retained_large_ = 0;
+    std::size_t large_in_use_ = 0;             // blocks
+    std::array<Block, k_large_blocks> large_;  // the longest kept first; data is null: no more
     std::array<std::vector<std::byte*>, k_classes> idle_;
 };
 

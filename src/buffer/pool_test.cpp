@@ -76,6 +76,65 @@ TEST_CASE("blocks above 4 MiB are not kept") {
     CHECK(pool->retained_bytes() == 4 * k_mib);
 }
 
+TEST_CASE("blocks above 4 MiB are kept up to a bound of their own, for messages of their size") {
+    const auto pool = BufferPool::create(0, 64 * k_mib);
+    const std::byte* const block = pool->acquire(20 * k_mib).data();
+    CHECK(pool->retained_bytes() == 20 * k_mib);
+    CHECK(pool->acquire(21 * k_mib).data() != block);  // too small
+    CHECK(pool->acquire(5 * k_mib).data() != block);   // a waste
+    CHECK(pool->retained_bytes() == 46 * k_mib);
+    CHECK(pool->acquire(17 * k_mib).data() == block);
+    { const Buffer buffer = pool->acquire(65 * k_mib); }
+    CHECK(pool->retained_bytes() == 46 * k_mib);
+    { const Buffer buffer = pool->acquire(40 * k_mib); }  // the longest kept makes room
+    CHECK(pool->retained_bytes() == 60 * k_mib);
+    CHECK(pool->acquire(20 * k_mib).data() == block);
+    pool->trim();
+    CHECK(pool->retained_bytes() == 0);
+}
+
+TEST_CASE("large blocks grow old") {
+    const auto pool = BufferPool::create(0, 64 * k_mib);
+    CHECK_FALSE(pool->age());
+    {
+        const Buffer kept = pool->acquire(8 * k_mib);
+        CHECK(pool->age());
+    }
+    CHECK(pool->age());
+    { const Buffer kept = pool->acquire(20 * k_mib); }
+    CHECK(pool->retained_bytes() == 28 * k_mib);
+    CHECK(pool->age());
+    CHECK(pool->retained_bytes() == 20 * k_mib);
+    CHECK_FALSE(pool->age());
+    CHECK(pool->retained_bytes() == 0);
+}
+
+TEST_CASE("a block that grows large is counted once, whatever becomes of it") {
+    const auto pool = BufferPool::create(0, 64 * k_mib);
+    {
+        Buffer buffer = pool->acquire(4 * k_mib);
+        CHECK_FALSE(pool->age());
+        buffer.grow(8 * k_mib);
+        buffer.grow(16 * k_mib);
+        CHECK(pool->age());
+    }
+    CHECK(pool->age());
+    CHECK_FALSE(pool->age());
+}
+
+TEST_CASE("a block grows into one that was kept, with its octets") {
+    const auto pool = BufferPool::create(0, 64 * k_mib);
+    const std::byte* const block = pool->acquire(20 * k_mib).data();
+    Buffer buffer = pool->acquire(4 * k_mib);
+    std::memset(buffer.data(), 7, 4 * k_mib);
+    buffer.grow(8 * k_mib, 19 * k_mib);
+    CHECK(buffer.data() == block);
+    CHECK(buffer.capacity() == 20 * k_mib);
+    CHECK(buffer.data()[0] == std::byte{7});
+    CHECK(buffer.data()[4 * k_mib - 1] == std::byte{7});
+    std::memset(buffer.data(), 8, buffer.capacity());
+}
+
 TEST_CASE("growing keeps the octets and a grown block keeps to the bound") {
     const auto pool = BufferPool::create(k_mib);
     {

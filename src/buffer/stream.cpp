@@ -10,27 +10,6 @@
 
 namespace nq {
 
-Stream::Stream(Stream&& other) noexcept
-    : first_(std::move(other.first_)),
-      rest_(std::move(other.rest_)),
-      head_(std::exchange(other.head_, 0)),
-      size_(std::exchange(other.size_, 0)) {
-    other.first_ = Chunk();
-    other.rest_.clear();
-}
-
-Stream& Stream::operator=(Stream&& other) noexcept {
-    if (this == &other) return *this;
-    first_ = std::exchange(other.first_, Chunk());
-    rest_ = std::move(other.rest_);
-    other.rest_.clear();
-    head_ = std::exchange(other.head_, 0);
-    size_ = std::exchange(other.size_, 0);
-    return *this;
-}
-
-std::size_t Stream::chunk_count() const noexcept { return size_ == 0 ? 0 : 1 + rest_count(); }
-
 void Stream::require_octets(const char* operation) const {
     if (empty()) {
         raise({make_error_code(Errc::would_block), Uuid(),
@@ -44,12 +23,13 @@ void Stream::pop_front() {
         first_ = Chunk();
         return;
     }
-    first_ = std::move(rest_[head_++]);
-    // Forget the consumed slots in one go, so that a long rope costs O(1) a chunk.
-    if (head_ == rest_.size() || (head_ >= 64 && head_ * 2 >= rest_.size())) {
-        rest_.erase(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(head_));
-        head_ = 0;
-    }
+    first_ = std::move(rest_->front());
+    rest_->pop_front();
+}
+
+Stream::Rest& Stream::rest() {
+    if (rest_ == nullptr) rest_ = std::make_unique<Rest>();
+    return *rest_;
 }
 
 Chunk Stream::read_chunk() {
@@ -62,25 +42,15 @@ Chunk Stream::read_chunk() {
 void Stream::unread_chunk(Chunk chunk) {
     if (chunk.empty()) return;
     const std::size_t length = chunk.size();
-    if (!empty()) {
-        if (head_ > 0) {
-            rest_[--head_] = std::move(first_);
-        } else {
-            rest_.insert(rest_.begin(), std::move(first_));
-        }
-    }
+    if (!empty()) rest().push_front(std::move(first_));
     first_ = std::move(chunk);
     size_ += length;
 }
 
-void Stream::write_chunk(Chunk chunk) {
+void Stream::append(Chunk chunk) {
     if (chunk.empty()) return;
     const std::size_t length = chunk.size();
-    if (empty()) {
-        first_ = std::move(chunk);
-    } else {
-        rest_.push_back(std::move(chunk));
-    }
+    rest().push_back(std::move(chunk));
     size_ += length;
 }
 
@@ -90,8 +60,8 @@ Chunk Stream::unwrite_chunk() {
     if (rest_count() == 0) {
         chunk = std::exchange(first_, Chunk());
     } else {
-        chunk = std::move(rest_.back());
-        rest_.pop_back();
+        chunk = std::move(rest_->back());
+        rest_->pop_back();
     }
     size_ -= chunk.size();
     return chunk;
@@ -104,7 +74,7 @@ const Chunk& Stream::peek_chunk() const {
 
 const Chunk& Stream::chunk(std::size_t i) const {
     assert(i < chunk_count());
-    return i == 0 ? first_ : rest_[head_ + i - 1];
+    return i == 0 ? first_ : (*rest_)[i - 1];
 }
 
 std::vector<Chunk> Stream::read_chunks() {
@@ -135,8 +105,7 @@ void Stream::update(Stream&& other) {
 
 void Stream::clear() noexcept {
     first_ = Chunk();
-    rest_.clear();
-    head_ = 0;
+    rest_.reset();
     size_ = 0;
 }
 
@@ -154,9 +123,15 @@ Stream Stream::from_bytes(std::span<const std::byte> octets) {
     return Stream(Chunk::copy_of(octets));
 }
 
-Chunk Stream::to_chunk() const {
+Chunk Stream::to_chunk() const& {
     if (chunk_count() <= 1) return first_;
     return Chunk::take(to_bytes());
+}
+
+Chunk Stream::to_chunk() && {
+    if (chunk_count() > 1) return Chunk::take(to_bytes());
+    size_ = 0;
+    return std::move(first_);
 }
 
 Stream Stream::read(std::size_t n) {

@@ -22,7 +22,7 @@ namespace nq::detail {
 /// Why no work is lost: a bit raised before `take` is returned by it; one raised after makes the
 /// compare-and-swap in `release` fail, so the loop runs again; one raised after a successful
 /// `release` finds the baton free.
-/// Thread safety: raise from any thread; take and release by the holder.
+/// Thread safety: raise and try_hold from any thread; take and release by the holder.
 class Baton {
   public:
     using Work = std::uint32_t;
@@ -33,6 +33,16 @@ class Baton {
     [[nodiscard]] bool raise(Work work) noexcept {
         // acquire: see what the last holder wrote; release: the holder sees what led to this work.
         return (state_.fetch_or(work | k_held, std::memory_order_acq_rel) & k_held) == 0;
+    }
+
+    /// Takes the baton if nobody holds it. True: as with raise, and the holder may have work of its
+    /// own that nobody raised.
+    [[nodiscard]] bool try_hold() noexcept {
+        // relaxed: a guess that spares others their cache line; the exchange checks it.
+        Work free = state_.load(std::memory_order_relaxed);
+        // acquire: see what the last holder wrote.
+        return free == 0 && state_.compare_exchange_strong(free, k_held, std::memory_order_acquire,
+                                                           std::memory_order_relaxed);
     }
 
     /// The work raised since the last take; may be 0.

@@ -68,18 +68,14 @@ std::optional<Completion::Outcome> Completion::poll_locked(std::uint64_t number)
 bool Completion::wait(std::uint64_t number, std::optional<Clock::time_point> deadline) const {
     if (poll(number)) return true;
     std::unique_lock lock(mutex_);
-    ++waiting_;
     // seq_cst: before the look at released_ in poll_locked; see publish.
     watched_.store(true, std::memory_order_seq_cst);
-    const auto known = [this, number] { return poll_locked(number).has_value(); };
-    bool complete = true;
-    if (deadline) {
-        complete = settled_.wait_until(lock, *deadline, known);
-    } else {
-        settled_.wait(lock, known);
-    }
-    --waiting_;
-    return complete;
+    if (poll_locked(number)) return true;
+    Waiter waiter{.number = number, .wait = Role::Waiter(role_.get())};
+    waiters_.push_back(&waiter);
+    if (waiter.wait.wait(lock, deadline)) return true;
+    waiters_.remove(&waiter);
+    return false;
 }
 
 void Completion::subscribe(std::uint64_t number, Subscriber subscriber) {
@@ -127,9 +123,15 @@ void Completion::settle(std::unique_lock<std::mutex> lock) {
         calls.emplace_back(std::move(it->second), *outcome);
         it = subscribers_.erase(it);
     }
+    std::erase_if(waiters_, [this](Waiter* waiter) {
+        if (!poll_locked(waiter->number)) return false;
+        waiter->wait.serve();
+        return true;
+    });
     // relaxed: under the lock, which the next waiter takes before it sets it again.
-    if (subscribers_.empty() && waiting_ == 0) watched_.store(false, std::memory_order_relaxed);
-    if (waiting_ > 0) settled_.notify_all();
+    if (subscribers_.empty() && waiters_.empty()) {
+        watched_.store(false, std::memory_order_relaxed);
+    }
     lock.unlock();
     for (auto& [subscriber, outcome] : calls) subscriber(outcome);
 }

@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +14,9 @@
 
 #include <net_queue/error.hpp>
 #include <net_queue/uuid.hpp>
+
+#include "handoff/callbacks.hpp"
+#include "handoff/role.hpp"
 
 namespace nq::detail {
 
@@ -32,7 +35,10 @@ class Completion {
     using Subscriber = std::function<void(const Outcome&)>;
     using Clock = std::chrono::steady_clock;
 
-    explicit Completion(const Uuid& peer) : peer_(peer) {}
+    /// Who waits runs the turns of `role`, if there is one.
+    explicit Completion(const Uuid& peer, std::shared_ptr<Role> role = nullptr,
+                        std::shared_ptr<Callbacks> callbacks = nullptr)
+        : role_(std::move(role)), callbacks_(std::move(callbacks)), peer_(peer) {}
 
     /// Messages with lower numbers are done.
     void publish(std::uint64_t released);
@@ -42,6 +48,9 @@ class Completion {
     void fail(Failure failure);
     /// Who may take a message back; see Future::cancel.
     void set_cancel(std::function<bool(std::uint64_t)> cancel);
+
+    /// The thread that futures call back on; null: none.
+    [[nodiscard]] const std::shared_ptr<Callbacks>& callbacks() const { return callbacks_; }
 
     /// What became of a message, if that is known.
     [[nodiscard]] std::optional<Outcome> poll(std::uint64_t number) const;
@@ -55,8 +64,16 @@ class Completion {
     void set_peer(const Uuid& peer);
 
   private:
+    struct Waiter {
+        std::uint64_t number;
+        Role::Waiter wait;
+    };
+
     [[nodiscard]] std::optional<Outcome> poll_locked(std::uint64_t number) const;
     void settle(std::unique_lock<std::mutex> lock);
+
+    const std::shared_ptr<Role> role_;
+    const std::shared_ptr<Callbacks> callbacks_;
 
     std::atomic<std::uint64_t> released_{0};
     /// Somebody waits, subscribed, or was refused: publish must take the lock.
@@ -64,8 +81,7 @@ class Completion {
     std::atomic<bool> special_{false};  ///< there are verdicts, or the session is over
 
     mutable std::mutex mutex_;  // guards what follows
-    mutable std::condition_variable settled_;
-    mutable int waiting_ = 0;
+    mutable std::list<Waiter*> waiters_;
     Uuid peer_;
     std::multimap<std::uint64_t, Subscriber> subscribers_;
     std::map<std::uint64_t, Failure> verdicts_;

@@ -65,7 +65,7 @@ void Inbox::close_lane(const std::shared_ptr<Lane>& lane, Failure failure) {
     departed_.push_back(lane->peer);
     forget_departed();
     dispatch();
-    call_resumes(std::move(lock));
+    call_out(std::move(lock));
 }
 
 // Lanes with unread messages stay however many there are: the messages are what costs.
@@ -89,15 +89,14 @@ void Inbox::deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messa
     if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
     Lock lock(mutex_);
     dispatch();
-    call_resumes(std::move(lock));
+    call_out(std::move(lock));
 }
 
 bool Inbox::drop_oldest(const std::shared_ptr<Lane>& lane) {
     const Lock lock(mutex_);
     sort();
     if (lane->unread_.empty()) return false;
-    (void)take_front(*lane);
-    resumes_.clear();  // a lane that drops its oldest never pauses
+    (void)take_front(*lane);  // a lane that drops its oldest never pauses: nobody to resume
     return true;
 }
 
@@ -105,34 +104,39 @@ void Inbox::close(Failure failure) {
     Lock lock(mutex_);
     closed_ = std::move(failure);
     dispatch();
-    call_resumes(std::move(lock));
+    call_out(std::move(lock));
 }
 
-Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point> deadline) {
+Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point> deadline,
+                                   Role* role) {
     Lock lock(mutex_);
     sort();
     auto result = take(peers);
     const bool may_wait = deadline != Clock::time_point::min();
     if (!result && may_wait) {
-        Waiter waiter{.peers = peers, .served = {}, .result = {}};
+        Waiter waiter{.peers = peers, .wait = Role::Waiter(role), .result = {}};
         waiters_.push_back(&waiter);
         // seq_cst: before the second look at the arrivals; see deliver.
         sleepers_.fetch_add(1, std::memory_order_seq_cst);
         dispatch();
-        const auto served = [&waiter] { return waiter.result.has_value(); };
-        if (deadline) {
-            waiter.served.wait_until(lock, *deadline, served);
-        } else {
-            waiter.served.wait(lock, served);
-        }
+        waiter.wait.wait(lock, deadline);
         // relaxed: one look too many does no harm.
         sleepers_.fetch_sub(1, std::memory_order_relaxed);
         if (!waiter.result) waiters_.remove(&waiter);
         result = std::move(waiter.result);
     }
-    call_resumes(std::move(lock));
+    call_out(std::move(lock));
     if (result) return *std::move(result);
     return Failure{make_error_code(Errc::timed_out), Uuid(), "get: no message in time"};
+}
+
+void Inbox::when_readable(Peers peers, std::function<void()> tell) {
+    Lock lock(mutex_);
+    watchers_.push_back(Watcher{{peers.begin(), peers.end()}, std::move(tell)});
+    // seq_cst: as for those who sleep in get; see deliver.
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    dispatch();
+    call_out(std::move(lock));
 }
 
 // Takes what arrived into the lanes and into the order over all.
@@ -141,10 +145,9 @@ void Inbox::sort() {
     while (!arrived.empty()) {
         Batch batch = arrived.pop();
         const std::uint64_t first = next_sequence_;
-        for (Stream& message : batch.messages) {
-            batch.lane->unread_.push_back({next_sequence_++, std::move(message)});
-        }
-        const std::uint64_t count = next_sequence_ - first;
+        const std::uint64_t count = batch.messages.size();
+        batch.lane->unread_.push_back({first, std::move(batch.messages), 0});
+        next_sequence_ += count;
         unread_ += count;
         order_.push_back(Run{std::move(batch.lane), first, count});
     }
@@ -161,8 +164,14 @@ void Inbox::dispatch() {
             continue;
         }
         it = waiters_.erase(it);
-        waiter.served.notify_one();
+        waiter.wait.serve();
     }
+    std::erase_if(watchers_, [this](Watcher& watcher) {
+        if (!readable(watcher.peers)) return false;
+        calls_.push_back(std::move(watcher.tell));
+        sleepers_.fetch_sub(1, std::memory_order_relaxed);  // as in get
+        return true;
+    });
 }
 
 std::optional<Result<Message<Stream>>> Inbox::take(Peers peers) {
@@ -173,13 +182,10 @@ std::optional<Result<Message<Stream>>> Inbox::take(Peers peers) {
 
 std::optional<Result<Message<Stream>>> Inbox::take_any() {
     while (!order_.empty()) {
-        const Run& run = order_.front();
-        Lane& lane = *run.lane;
-        const bool there =
-            !lane.unread_.empty() && lane.unread_.front().sequence < run.first + run.count;
-        if (there) return take_front(lane);
+        if (order_.front().left()) return take_front(*order_.front().lane);
         order_.pop_front();
     }
+    order_.trim();
     return std::nullopt;
 }
 
@@ -200,8 +206,7 @@ std::optional<Result<Message<Stream>>> Inbox::take_from(Peers peers) {
             } else if (gone == nullptr) {
                 gone = &lane.failure_;
             }
-        } else if (first == nullptr ||
-                   lane.unread_.front().sequence < first->unread_.front().sequence) {
+        } else if (first == nullptr || lane.front() < first->front()) {
             first = &lane;
         }
     }
@@ -210,28 +215,49 @@ std::optional<Result<Message<Stream>>> Inbox::take_from(Peers peers) {
     return std::nullopt;
 }
 
+// Would take find anything, a failure included?
+bool Inbox::readable(Peers peers) const {
+    if (closed_) return true;
+    if (peers.empty()) return unread_ > 0;
+    bool all_gone = true;
+    for (const Uuid& peer : peers) {
+        const auto found = lanes_.find(peer);
+        if (found != lanes_.end() && !found->second->unread_.empty()) return true;
+        if (found == lanes_.end() || found->second->open_) all_gone = false;
+    }
+    return all_gone;
+}
+
 Message<Stream> Inbox::take_front(Lane& lane) {
-    Message<Stream> message{lane.peer, std::move(lane.unread_.front().message)};
-    lane.unread_.pop_front();
+    Lane::Arrived& arrived = lane.unread_.front();
+    Message<Stream> message{lane.peer, std::move(arrived.messages[arrived.taken++])};
+    if (arrived.taken == arrived.messages.size()) {
+        lane.unread_.pop_front();
+        lane.unread_.trim();
+    }
     --unread_;
     if (auto resume = lane.account_taken(message.data.size())) {
-        resumes_.push_back(std::move(resume));
+        calls_.push_back(std::move(resume));
     }
     // Runs whose messages were all taken by name would pile up if nobody ever gets from anybody.
-    if (order_.size() > 64 && order_.size() > 2 * unread_) {
-        std::erase_if(order_, [](const Run& run) {
-            const auto& unread = run.lane->unread_;
-            return unread.empty() || unread.front().sequence >= run.first + run.count;
-        });
-    }
+    if (order_.size() > 64 && order_.size() > 2 * unread_) forget_taken();
     return message;
 }
 
-// Tells the receivers that were paused, without the lock: they may deliver at once.
-void Inbox::call_resumes(Lock lock) {
-    const auto resumes = std::exchange(resumes_, {});
+// Takes the runs out of the order of which nothing is left.
+void Inbox::forget_taken() {
+    for (std::size_t i = order_.size(); i > 0; --i) {
+        Run run = std::move(order_.front());
+        order_.pop_front();
+        if (run.left()) order_.push_back(std::move(run));
+    }
+}
+
+// Without the lock: a receiver that was paused may deliver at once.
+void Inbox::call_out(Lock lock) {
+    const auto calls = std::exchange(calls_, {});
     lock.unlock();
-    for (const auto& resume : resumes) resume();
+    for (const auto& call : calls) call();
 }
 
 }  // namespace nq::detail

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -20,7 +19,9 @@
 #include <net_queue/stream.hpp>
 #include <net_queue/uuid.hpp>
 
+#include "buffer/ring.hpp"
 #include "handoff/queue.hpp"
+#include "handoff/role.hpp"
 
 namespace nq::detail {
 
@@ -55,10 +56,16 @@ class Inbox {
 
       private:
         friend class Inbox;
-        struct Unread {
-            std::uint64_t sequence;
-            Stream message;
+        /// Messages that arrived together: the first `taken` are gone; sequence is the first's.
+        struct Arrived {
+            std::uint64_t sequence = 0;
+            std::vector<Stream> messages;
+            std::size_t taken = 0;
         };
+        /// Of the first message unread. REQUIRES: there is one.
+        [[nodiscard]] std::uint64_t front() const {
+            return unread_.front().sequence + unread_.front().taken;
+        }
         std::function<void()> account_taken(std::uint64_t bytes);
         [[nodiscard]] bool has_room() const;
         std::function<void()> take_resume();
@@ -73,7 +80,7 @@ class Inbox {
         std::function<void()> resume_;
 
         // Guarded by the inbox.
-        std::deque<Unread> unread_;
+        Ring<Arrived> unread_;  // none empty
         bool open_ = true;
         Failure failure_;
     };
@@ -95,9 +102,13 @@ class Inbox {
 
     // For those who get.
     /// The first message of anybody, or of `peers`; waits until `deadline` (none: as long as it
-    /// takes; time_point::min(): not at all). Failures: of close, of close_lane if every peer named
-    /// has gone, timed_out.
-    Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline);
+    /// takes; time_point::min(): not at all) and meanwhile takes the role of who brings messages,
+    /// if it can be had. Failures: of close, of close_lane if every peer named has gone, timed_out.
+    Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline,
+                                Role* role = nullptr);
+    /// Calls `tell` once, as soon as a get of these peers need not wait: now, or on the thread
+    /// that delivers. It must not come back here.
+    void when_readable(Peers peers, std::function<void()> tell);
 
   private:
     struct Batch {
@@ -108,13 +119,22 @@ class Inbox {
     /// taken already are found missing from the lane.
     struct Run {
         std::shared_ptr<Lane> lane;
-        std::uint64_t first;
-        std::uint64_t count;
+        std::uint64_t first = 0;
+        std::uint64_t count = 0;
+        /// Is any of them unread?
+        [[nodiscard]] bool left() const {
+            return !lane->unread_.empty() && lane->front() < first + count;
+        }
     };
     struct Waiter {
         Peers peers;
-        std::condition_variable served;
+        Role::Waiter wait;
         std::optional<Result<Message<Stream>>> result;
+    };
+    /// Who wants to know when there is something, but takes nothing yet.
+    struct Watcher {
+        std::vector<Uuid> peers;
+        std::function<void()> tell;
     };
     using Lock = std::unique_lock<std::mutex>;
 
@@ -124,8 +144,10 @@ class Inbox {
     std::optional<Result<Message<Stream>>> take_any();
     std::optional<Result<Message<Stream>>> take_from(Peers peers);
     Message<Stream> take_front(Lane& lane);
+    [[nodiscard]] bool readable(Peers peers) const;
     void forget_departed();
-    void call_resumes(Lock lock);
+    void forget_taken();
+    void call_out(Lock lock);
 
     const std::size_t departed_max_;
 
@@ -135,12 +157,14 @@ class Inbox {
     std::mutex mutex_;  // guards what follows, and the private part of the lanes
     std::unordered_map<Uuid, std::shared_ptr<Lane>> lanes_;
     std::deque<Uuid> departed_;
-    std::deque<Run> order_;
+    Ring<Run> order_;
     std::uint64_t next_sequence_ = 0;
     std::uint64_t unread_ = 0;
     std::list<Waiter*> waiters_;
+    std::vector<Watcher> watchers_;
     std::optional<Failure> closed_;
-    std::vector<std::function<void()>> resumes_;  ///< to call once the lock is released
+    /// To call once the lock is released: receivers to resume, watchers to tell.
+    std::vector<std::function<void()>> calls_;
 };
 
 }  // namespace nq::detail

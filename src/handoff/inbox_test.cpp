@@ -142,6 +142,42 @@ TEST_CASE("close ends every wait") {
     CHECK(ended == 4);
 }
 
+TEST_CASE("who watches is told once, takes nothing, and is told of ends too") {
+    Post post;
+    int anybody = 0, anna = 0;
+    const auto count = [](int& counter) { return [&counter] { ++counter; }; };
+    post.inbox.when_readable({}, count(anybody));
+    post.inbox.when_readable(std::array{post.anna}, count(anna));
+    CHECK(anybody == 0);
+    post.deliver(post.from_bert, {"b1", "b2"});
+    CHECK(anybody == 1);
+    CHECK(anna == 0);
+    post.inbox.when_readable({}, count(anybody));
+    CHECK(anybody == 2);  // both are still there
+    CHECK(post.get() == "b1");
+    CHECK(post.get() == "b2");
+    post.inbox.when_readable({}, count(anybody));
+    CHECK(anybody == 2);
+    post.inbox.close_lane(post.from_anna, gone());
+    CHECK(anna == 1);
+    CHECK(anybody == 2);  // no news for who takes from anybody
+    post.inbox.close(aborted());
+    CHECK(anybody == 3);
+}
+
+TEST_CASE("who watches while another gets is told of what is left") {
+    Post post;
+    int told = 0;
+    post.inbox.when_readable({}, [&told] { ++told; });
+    std::string got;
+    std::thread getter([&post, &got] { got = post.get({}, Deadline()); });
+    post.deliver(post.from_anna, {"first", "second"});
+    getter.join();
+    CHECK(got == "first");
+    CHECK(told == 1);
+    CHECK(post.get() == "second");
+}
+
 TEST_CASE("four receivers and four getters: nothing is lost, each lane stays in order") {
     constexpr int k_lanes = 4;
     constexpr int k_messages = 4'000;

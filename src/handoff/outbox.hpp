@@ -20,15 +20,32 @@ namespace nq::detail {
 ///
 /// Order: by number. A thread that took a number and has not pushed yet holds back what others
 /// pushed after it, until it has; its own push then tells the consumer.
-/// Thread safety: push and close from any thread; drain by one at a time.
+/// Thread safety: push and close from any thread; pass and drain by one at a time.
 class Outbox {
   public:
     /// Returns the message's number, or nothing once closed.
-    std::optional<std::uint64_t> push(Stream payload, std::optional<Uuid> target) {
+    std::optional<std::uint64_t> push(Stream&& payload, const std::optional<Uuid>& target) {
         // relaxed: the number orders nothing but itself; the push below publishes the message.
         const std::uint64_t number = tickets_.fetch_add(1, std::memory_order_relaxed);
         if ((number & k_closed) != 0) return std::nullopt;
         queue_.push(Entry{number, std::move(payload), target});
+        return number;
+    }
+
+    /// As push, for the one who drains: where the message is the next one, it goes straight to
+    /// accept; otherwise drain yields it once its turn has come.
+    template <class Accept>
+    std::optional<std::uint64_t> pass(Stream&& payload, const std::optional<Uuid>& target,
+                                      Accept&& accept) {
+        // relaxed: as in push.
+        const std::uint64_t number = tickets_.fetch_add(1, std::memory_order_relaxed);
+        if ((number & k_closed) != 0) return std::nullopt;
+        if (number == drained_ && early_.empty()) {
+            ++drained_;
+            accept(std::move(payload), target);
+        } else {
+            queue_.push(Entry{number, std::move(payload), target});
+        }
         return number;
     }
 
@@ -43,6 +60,7 @@ class Outbox {
     /// Calls accept(payload, target) for each message whose turn has come.
     template <class Accept>
     void drain(Accept&& accept) {
+        if (queue_.empty()) return;
         auto batch = queue_.take_all();
         while (!batch.empty()) {
             Entry entry = batch.pop();
@@ -60,6 +78,14 @@ class Outbox {
         }
     }
 
+    /// Messages numbered so far. Any thread.
+    [[nodiscard]] std::uint64_t accepted() const {
+        // relaxed, and acquire for what close wrote first: a number that somebody was refused may
+        // be counted for a moment.
+        const std::uint64_t count = tickets_.load(std::memory_order_acquire);
+        const std::uint64_t closed_at = count_.load(std::memory_order_relaxed);
+        return (count & k_closed) != 0 && closed_at != k_open ? closed_at : count & ~k_closed;
+    }
     /// Messages drained so far. For the one who drains.
     [[nodiscard]] std::uint64_t drained() const { return drained_; }
 
@@ -70,9 +96,10 @@ class Outbox {
         std::optional<Uuid> target;
     };
     static constexpr std::uint64_t k_closed = std::uint64_t{1} << 63;
+    static constexpr std::uint64_t k_open = ~std::uint64_t{0};
 
     std::atomic<std::uint64_t> tickets_{0};
-    std::atomic<std::uint64_t> count_{0};
+    std::atomic<std::uint64_t> count_{k_open};  ///< of all, once closed
     Queue<Entry> queue_;
 
     // Belong to the one who drains.
