@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -26,7 +27,7 @@ struct PeerStats {
     enum class State {
         connecting,  ///< client: the server has not answered yet
         open,        ///< connected
-        lost,        ///< server: its connection is gone, it may come back
+        lost,        ///< the connection is gone: it may come back, or (client) is dialled again
         ended,       ///< client: the session is over
     };
     Uuid peer;
@@ -66,8 +67,8 @@ class Communicator {
 
     /// Never waits for a peer: connecting goes on behind it. Throws what is wrong locally: an
     /// option out of range (std::invalid_argument), a protocol this build lacks (Error,
-    /// unsupported), a port in use or an address that can't be listened on (Error, with the
-    /// system's code).
+    /// unsupported), a key or certificate that can't be used (Error, invalid_certificate), a port
+    /// in use or an address that can't be listened on (Error, with the system's code).
     Communicator(Protocol protocol, Purpose purpose, Options options = {});
     /// Over a transport of the caller's: for tests, and for transports of other projects.
     Communicator(std::shared_ptr<detail::Transport> transport, Purpose purpose, Options options);
@@ -90,6 +91,10 @@ class Communicator {
     Result<Message<Stream>> try_get(Peers peers = {});
     /// As get, waiting at most so long: Failure timed_out. Never throws.
     Result<Message<Stream>> get_for(std::chrono::nanoseconds timeout, Peers peers = {});
+    /// Calls `callback` once, on the callback thread, when a get of the same peers need not wait:
+    /// at once if so now, at the latest by close. For event loops: another thread may take the
+    /// message first, so go on with try_get, and ask again if it would block.
+    void when_readable(std::function<void()> callback, Peers peers = {});
 
     /// A server's identified clients, lost ones included; a client's server once it answered.
     [[nodiscard]] std::vector<Uuid> peers() const;
@@ -99,11 +104,16 @@ class Communicator {
     /// As given, with what was left to chance filled in: id, and the port a server listens on.
     [[nodiscard]] const Options& options() const;
 
+    /// Reads the files of options().security again, for connections made from now on. Throws an
+    /// Error if they are not in order, and goes on with those read before.
+    void reload_certificates();
+
     /// A client sends what is queued, says goodbye and waits for the server's goodbye; a server
     /// stops accepting and waits for its clients to leave. Lost sessions are not waited for.
     /// Bounded by options().close_timeout, if set. Further calls wait for the first to finish.
     void close();
     /// As close, within `timeout`: afterwards what is left is ended. Returns what was not sent.
+    /// While another thread closes, that close keeps to this timeout too.
     CloseReport close_for(std::chrono::nanoseconds timeout);
 
   private:

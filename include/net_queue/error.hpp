@@ -23,7 +23,9 @@ enum class Errc {
     stream_broken,           ///< a hole in the byte stream: the session can't go on
     queue_full,              ///< a bound on what may wait for a lost peer was reached
     unsupported,             ///< this build lacks the protocol or option asked for
+    invalid_certificate,     ///< a key or certificate file that can't be read or used
     would_block,             ///< try_get: nothing there now; a Stream: nothing to read
+    untrusted,               ///< a server that can't prove (TLS) that it is the one meant
 };
 
 const std::error_category& error_category() noexcept;
@@ -116,6 +118,11 @@ class ConnectionAborted : public ConnectionError {
 /// The peer went (or, for a client, the server never answered).
 class ConnectionReset : public ConnectionError {
     using ConnectionError::ConnectionError;
+};
+/// A client's server can't prove that it is the one meant: another name, out of date, certified by
+/// nobody who is trusted. It was told nothing.
+class Untrusted : public ConnectionReset {
+    using ConnectionReset::ConnectionReset;
 };
 /// Octets that the wire protocol does not allow.
 class ProtocolError : public Error {

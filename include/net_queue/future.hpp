@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <net_queue/error.hpp>
@@ -24,6 +25,30 @@ struct Ticket {
     std::shared_ptr<Completion> completion;  ///< null: `failure` says why
     std::uint64_t number = 0;
     std::shared_ptr<const Failure> failure;
+};
+
+/// Those of one put, one for each peer. The first stands apart: a put to one peer allocates
+/// nothing.
+class Tickets {
+  public:
+    Tickets() = default;
+    explicit Tickets(Ticket ticket) : first_(std::move(ticket)) {}
+    void add(Ticket ticket) {
+        if (!first_) {
+            first_ = std::move(ticket);
+        } else {
+            rest_.push_back(std::move(ticket));
+        }
+    }
+    [[nodiscard]] std::size_t count() const { return (first_ ? 1 : 0) + rest_.size(); }
+    /// REQUIRES: i < count().
+    [[nodiscard]] const Ticket& operator[](std::size_t i) const {
+        return i == 0 ? *first_ : rest_[i - 1];
+    }
+
+  private:
+    std::optional<Ticket> first_;
+    std::vector<Ticket> rest_;
 };
 
 }  // namespace detail
@@ -45,8 +70,8 @@ class Future {
 
     /// A put to nobody: done.
     Future() = default;
-    Future(std::vector<detail::Ticket> tickets, std::shared_ptr<detail::Callbacks> callbacks);
-    Future(detail::Ticket ticket, std::shared_ptr<detail::Callbacks> callbacks);
+    Future(detail::Tickets tickets, std::shared_ptr<detail::Callbacks> callbacks)
+        : tickets_(std::move(tickets)), callbacks_(std::move(callbacks)) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,
     /// Cancelled).
@@ -79,15 +104,9 @@ class Future {
 
   private:
     [[nodiscard]] std::optional<Outcome> poll() const;
-    [[nodiscard]] std::size_t count() const { return (first_ ? 1 : 0) + rest_.size(); }
-    [[nodiscard]] const detail::Ticket& ticket(std::size_t i) const {
-        return i == 0 ? *first_ : rest_[i - 1];
-    }
 
-    // The first ticket stands apart: a put to one peer allocates nothing.
-    std::optional<detail::Ticket> first_;
-    std::vector<detail::Ticket> rest_;
-    std::shared_ptr<detail::Callbacks> callbacks_;
+    detail::Tickets tickets_;
+    std::shared_ptr<detail::Callbacks> callbacks_;  ///< null: those that the first ticket knows
 };
 
 inline auto Future::operator co_await() const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <net_queue/uuid.hpp>
 
@@ -67,10 +68,44 @@ struct ConnectionOptions {
     std::size_t receive_bytes = std::size_t{64} << 20;
 };
 
-/// PEM files. Server: both; client: `certificate` is the trust file, empty for the system's.
+/// Encrypts what passes (TLS 1.2 or newer). Paths of PEM files.
+///
+/// Server: its `key`, and its `certificate` with the chain that vouches for it. Client: in
+/// `certificate` those it trusts, empty for the system's; the server's must be made out to the host
+/// name or address in netloc. On MQTT both ends are clients, of the broker.
 struct SecurityOptions {
     std::filesystem::path key = {};
     std::filesystem::path certificate = {};
+    /// Server: demands a certificate of every client, vouched for by one in this file.
+    std::filesystem::path client_authority = {};
+    /// Client: its own, for a server (or broker) that demands one; both or neither.
+    std::filesystem::path client_key = {};
+    std::filesystem::path client_certificate = {};
+};
+
+/// What a peer showed to prove who it is, after it was verified.
+struct Certificate {
+    std::string subject;             ///< as RFC 2253 writes it: CN=alice,O=Example
+    std::vector<std::string> names;  ///< host names and addresses (subjectAltName)
+    std::string pem;                 ///< all of it
+};
+
+/// Server: may this peer have this identity? Called on the callback thread, before anything is
+/// delivered from the peer or sent to it; false, or an exception, refuses. The certificate is
+/// absent where none was shown: without client_authority, and on MQTT, where it is the broker's
+/// business.
+using AuthorizeHook = std::function<bool(const Uuid& id, const std::optional<Certificate>& shown,
+                                         std::string_view address)>;
+
+/// What is between us and an MQTT broker.
+struct BrokerOptions {
+    std::string user = {};
+    std::string password = {};
+    /// Octets. The largest payload published, transport_size if that is less: brokers move small
+    /// ones faster, and refuse large ones.
+    std::size_t payload_size = std::size_t{64} << 10;
+    /// A broker silent for one and a half times this is lost; 0: never asked for a sign of life.
+    std::chrono::seconds keep_alive = std::chrono::seconds{30};
 };
 
 /// Called on the callback thread with the peer's id. What they throw is logged.
@@ -97,7 +132,7 @@ struct Options {
     std::optional<SecurityOptions> security = std::nullopt;
     /// Threads that serve connections; at least 1.
     unsigned workers = 1;
-    /// Client: how long the server may take to answer, from `open` on, before the session fails.
+    /// Client: how long the server may take to answer, from `open` (gRPC: or a loss) on, at most.
     std::chrono::milliseconds connect_timeout = std::chrono::seconds{30};
     /// Server: how long a lost session is kept for its client to come back.
     std::chrono::milliseconds session_expiry = std::chrono::seconds{120};
@@ -109,6 +144,8 @@ struct Options {
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds{10};
     /// How long close (and the destructor) waits for peers; absent: as long as they live.
     std::optional<std::chrono::milliseconds> close_timeout = std::nullopt;
+    BrokerOptions broker = {};
+    AuthorizeHook authorize = {};
     EventOptions events = {};
     LogHook log = {};
 };

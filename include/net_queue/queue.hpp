@@ -3,6 +3,7 @@
 
 #include <array>
 #include <concepts>
+#include <functional>
 #include <span>
 #include <utility>
 
@@ -75,6 +76,10 @@ class BasicQueue {
     }
     Result<Message<value_type>> get_for(std::chrono::nanoseconds timeout, Peers peers = {}) {
         return detail::load_result(serializer_, communicator_.get_for(timeout, peers));
+    }
+
+    void when_readable(std::function<void()> callback, Peers peers = {}) {
+        communicator_.when_readable(std::move(callback), peers);
     }
 
     [[nodiscard]] std::vector<Uuid> peers() const { return communicator_.peers(); }

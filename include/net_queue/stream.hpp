@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace nq {
@@ -22,6 +25,17 @@ class Chunk {
     using Octets = std::span<const std::byte>;
 
     Chunk() = default;
+    Chunk(const Chunk&) = default;
+    Chunk& operator=(const Chunk&) = default;
+    /// Leaves the other one empty.
+    Chunk(Chunk&& other) noexcept
+        : octets_(std::exchange(other.octets_, Octets())), owner_(std::move(other.owner_)) {}
+    Chunk& operator=(Chunk&& other) noexcept {
+        octets_ = std::exchange(other.octets_, Octets());
+        owner_ = std::move(other.owner_);
+        return *this;
+    }
+    ~Chunk() = default;
     /// Octets kept alive by `owner` (null: memory that lives for ever, such as a literal's).
     Chunk(Octets octets, std::shared_ptr<const void> owner)
         : octets_(octets), owner_(std::move(owner)) {}
@@ -50,9 +64,14 @@ class Chunk {
     [[nodiscard]] const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
 
     /// Octets [offset, offset + length) sharing this owner. REQUIRES: both within size().
-    [[nodiscard]] Chunk slice(std::size_t offset, std::size_t length) const;
+    [[nodiscard]] Chunk slice(std::size_t offset, std::size_t length) const {
+        assert(offset <= size() && length <= size() - offset);
+        return Chunk(octets_.subspan(offset, length), owner_);
+    }
     /// Drops the first n octets. REQUIRES: n <= size().
     void remove_prefix(std::size_t n) { octets_ = octets_.subspan(n); }
+    /// Takes in the next n octets of the memory as well. REQUIRES: they are there.
+    void extend(std::size_t n) { octets_ = Octets(octets_.data(), octets_.size() + n); }
 
   private:
     Octets octets_;
@@ -70,13 +89,27 @@ class Stream {
     Stream() = default;
     /// A stream of one chunk.
     Stream(Chunk chunk) { write_chunk(std::move(chunk)); }
-    Stream(const Stream&) = default;
-    Stream& operator=(const Stream&) = default;
-    Stream(Stream&& other) noexcept;
-    Stream& operator=(Stream&& other) noexcept;
+    Stream(const Stream& other)
+        : first_(other.first_),
+          rest_(other.rest_ ? std::make_unique<Rest>(*other.rest_) : nullptr),
+          size_(other.size_) {}
+    Stream& operator=(const Stream& other) { return *this = Stream(other); }
+    /// Leaves the other one empty.
+    Stream(Stream&& other) noexcept
+        : first_(std::move(other.first_)),
+          rest_(std::move(other.rest_)),
+          size_(std::exchange(other.size_, 0)) {}
+    Stream& operator=(Stream&& other) noexcept {
+        first_ = std::move(other.first_);
+        rest_ = std::move(other.rest_);
+        size_ = std::exchange(other.size_, 0);
+        return *this;
+    }
     ~Stream() = default;
 
-    [[nodiscard]] std::size_t chunk_count() const noexcept;
+    [[nodiscard]] std::size_t chunk_count() const noexcept {
+        return size_ == 0 ? 0 : 1 + rest_count();
+    }
     /// Octets in all.
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
@@ -87,7 +120,11 @@ class Stream {
     /// Puts a chunk back at the front.
     void unread_chunk(Chunk chunk);
     /// Appends a chunk.
-    void write_chunk(Chunk chunk);
+    void write_chunk(Chunk chunk) {
+        if (size_ > 0) return append(std::move(chunk));
+        size_ = chunk.size();
+        first_ = chunk.empty() ? Chunk() : std::move(chunk);
+    }
     /// Takes the last chunk off the back.
     Chunk unwrite_chunk();
     /// The first chunk, left where it is; valid until the stream changes.
@@ -111,7 +148,8 @@ class Stream {
     /// A stream over a copy of the octets.
     static Stream from_bytes(std::span<const std::byte> octets);
     /// All octets as one chunk: the only chunk itself, or a copy where there are several.
-    [[nodiscard]] Chunk to_chunk() const;
+    [[nodiscard]] Chunk to_chunk() const&;
+    [[nodiscard]] Chunk to_chunk() &&;
 
     // Octets, as a file would have them.
     /// Takes up to n octets off the front as a stream, splitting a chunk without copying it.
@@ -130,15 +168,18 @@ class Stream {
     friend bool operator==(const Stream& a, const Stream& b);
 
   private:
-    [[nodiscard]] std::size_t rest_count() const noexcept { return rest_.size() - head_; }
+    using Rest = std::deque<Chunk>;
+
+    [[nodiscard]] std::size_t rest_count() const noexcept { return rest_ ? rest_->size() : 0; }
+    [[nodiscard]] Rest& rest();
+    void append(Chunk chunk);
     void pop_front();
     void require_octets(const char* operation) const;
 
     // The first chunk stands apart so that a stream of one chunk, the common case, allocates
-    // nothing: chunks in order are first_, rest_[head_], rest_[head_ + 1], ...
+    // nothing and is moved in a few instructions.
     Chunk first_;
-    std::vector<Chunk> rest_;
-    std::size_t head_ = 0;
+    std::unique_ptr<Rest> rest_;  ///< null until there is a second one
     std::size_t size_ = 0;
 };
 

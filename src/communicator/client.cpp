@@ -39,29 +39,29 @@ void Client::dial() {
 void Client::handle_dialed(Result<std::shared_ptr<Connection>> result) {
     dial_.reset();
     if (result) return server_->attach(*std::move(result));
-    const bool final = result.error().code == Errc::unknown_peer;  // see Transport::dial
+    const bool final = is_final(result.error());
     // A client that closes with nothing to say need not wait for a server to say it to.
-    const bool in_vain = closing() && server_->stats().queued_messages == 0;
+    const bool in_vain = closing() && server_->queued_messages() == 0;
     server_->handle_unreachable(result.error(), final || in_vain);
-    if (server_->ended()) return;
+    if (!server_->ended()) dial_later();
+}
+
+void Client::dial_later() {
     retry_ = workers_.first().call_after(pause_, [this] { dial(); });
     pause_ = std::min<Duration>(pause_ * 2, limits::k_backoff_max);
 }
 
-std::vector<Ticket> Client::put_each(const Stream& message, Peers peers) {
-    std::vector<Ticket> tickets;
-    if (peers.empty()) {
-        tickets.push_back(server_->put(message));
-        return tickets;
-    }
+Tickets Client::put_each(Stream message, Peers peers) {
+    if (peers.empty()) return Tickets(server_->put(std::move(message)));
+    Tickets tickets;
     const Uuid known = server_->id();
     for (const Uuid& peer : peers) {
         if (!known.is_nil() && peer != known) {
-            tickets.push_back(refused(
+            tickets.add(refused(
                 Errc::unknown_peer, peer,
                 "put: " + peer.to_string() + " is not the server, which is " + known.to_string()));
         } else {
-            tickets.push_back(server_->put(message, peer));
+            tickets.add(server_->put(Stream(message), peer));
         }
     }
     return tickets;
@@ -79,14 +79,20 @@ Stats Client::stats() const {
     return stats;
 }
 
-void Client::handle_identified(Peer& peer) { announce(options_.events.ini, peer.id()); }
+void Client::handle_identified(Peer& peer) {
+    pause_ = limits::k_backoff_min;
+    announce(options_.events.ini, peer.id());
+}
 
 void Client::handle_ended(Peer& peer, const Failure& failure,
                           std::shared_ptr<Connection> connection) {
     dial_.reset();
     retry_.cancel();
     // The server's fin was the last thing to read, so nothing unread can turn this into a reset.
-    if (connection != nullptr) connection->close();
+    if (connection != nullptr) {
+        connection->finish_sending();  // so a broker knows, too, that this was a goodbye
+        connection->close();
+    }
     if (!peer.id().is_nil()) announce(options_.events.fin, peer.id());
     log(LogLevel::info, "session ended: " + failure.text);
     inbox_.close(failure);
@@ -95,7 +101,7 @@ void Client::handle_ended(Peer& peer, const Failure& failure,
 void Client::begin_close() {
     workers_.first().post([this] {
         server_->close();
-        if (!server_->connecting() || server_->stats().queued_messages > 0) return;
+        if (!server_->seeking() || server_->stats().queued_messages > 0) return;
         // Nothing to say: gives up between two attempts at once; an attempt under way may have
         // reached the server, which should hear a goodbye, so it gets a moment.
         retry_ = workers_.first().call_after(

@@ -9,7 +9,8 @@
 namespace nq::detail {
 
 /// The client's role: one session, with a server to be reached. Dials until it has a connection, a
-/// reason to give up, or no time left; a connection that is lost later is final (WIRE.md, Session).
+/// reason to give up, or no time left. A connection that is lost later is final (WIRE.md, Session),
+/// unless it says that the client may come back: then it dials again, for as long as at first.
 class Client final : public Core {
   public:
     Client(std::shared_ptr<Transport> transport, Options options);
@@ -20,18 +21,19 @@ class Client final : public Core {
     [[nodiscard]] Purpose purpose() const override { return Purpose::client; }
     [[nodiscard]] Session::Timeouts timeouts() const override;
     void handle_identified(Peer& peer) override;
-    void handle_peer_lost(Peer&) override {}
+    void handle_peer_lost(Peer&) override { dial_later(); }
     void handle_ended(Peer& peer, const Failure& failure,
                       std::shared_ptr<Connection> connection) override;
 
   protected:
-    std::vector<Ticket> put_each(const Stream& message, Peers peers) override;
+    Tickets put_each(Stream message, Peers peers) override;
     void begin_close() override;
     void end_all() override;
     void kill_all() override;
 
   private:
     void dial();
+    void dial_later();
     void handle_dialed(Result<std::shared_ptr<Connection>> result);
 
     const std::shared_ptr<Peer> server_;

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "communicator/core.hpp"
-#include "transport/tcp/tcp_transport.hpp"
+#include "communicator/transports.hpp"
 
 namespace nq {
 
@@ -13,17 +13,10 @@ namespace {
 
 using Clock = detail::Core::Clock;
 
-std::shared_ptr<detail::Transport> make_transport(Protocol protocol, const Options& options) {
-    const auto unsupported = [](std::string text) -> Failure {
-        return {make_error_code(Errc::unsupported), Uuid(), std::move(text)};
-    };
-    if (options.security) raise(unsupported("open: this build has no TLS"));
-    switch (protocol) {
-        case Protocol::tcp: return detail::make_tcp_transport();
-        case Protocol::mqtt:
-        case Protocol::grpc: break;
-    }
-    raise(unsupported("open: this build has no protocol " + std::string(to_string(protocol))));
+// A transport may have to say who we are.
+Options identified(Options options) {
+    if (!options.id) options.id = Uuid::random();
+    return options;
 }
 
 // A timeout too long for the clock means for ever.
@@ -36,11 +29,15 @@ std::optional<Clock::time_point> deadline_after(std::chrono::nanoseconds timeout
 }  // namespace
 
 Communicator::Communicator(Protocol protocol, Purpose purpose, Options options)
-    : Communicator(make_transport(protocol, options), purpose, options) {}
+    : exceptions_(std::uncaught_exceptions()) {
+    options = identified(std::move(options));
+    auto transport = detail::make_transport(protocol, purpose, options);
+    core_ = detail::Core::make(std::move(transport), purpose, std::move(options));
+}
 
 Communicator::Communicator(std::shared_ptr<detail::Transport> transport, Purpose purpose,
                            Options options)
-    : core_(detail::Core::make(std::move(transport), purpose, std::move(options))),
+    : core_(detail::Core::make(std::move(transport), purpose, identified(std::move(options)))),
       exceptions_(std::uncaught_exceptions()) {}
 
 Communicator::Communicator(Communicator&&) noexcept = default;
@@ -80,6 +77,10 @@ Result<Message<Stream>> Communicator::get_for(std::chrono::nanoseconds timeout, 
     return core_->get(peers, deadline_after(timeout));
 }
 
+void Communicator::when_readable(std::function<void()> callback, Peers peers) {
+    core_->when_readable(peers, std::move(callback));
+}
+
 std::vector<Uuid> Communicator::peers() const { return core_->peers(); }
 
 Stats Communicator::stats() const { return core_->stats(); }
@@ -89,6 +90,10 @@ const Uuid& Communicator::id() const { return core_->id(); }
 Purpose Communicator::purpose() const { return core_->purpose(); }
 
 const Options& Communicator::options() const { return core_->options(); }
+
+void Communicator::reload_certificates() {
+    if (auto reloaded = core_->reload_certificates(); !reloaded) raise(reloaded.error());
+}
 
 void Communicator::close() { core_->close(std::nullopt); }
 

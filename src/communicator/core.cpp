@@ -14,7 +14,7 @@ namespace nq::detail {
 namespace {
 
 // Refuses what can't work, with the option's name and bound.
-void validate(const Options& options) {
+Options validated(Options options) {
     const auto require = [](bool condition, const char* text) {
         if (!condition) throw std::invalid_argument(text);
     };
@@ -29,20 +29,21 @@ void validate(const Options& options) {
     require(options.connect_timeout.count() > 0, "connect_timeout: more than 0");
     require(options.handshake_timeout.count() > 0, "handshake_timeout: more than 0");
     require(options.session_expiry.count() >= 0, "session_expiry: not negative");
-}
-
-Options complete(Options options) {
-    validate(options);
-    if (!options.id) options.id = Uuid::random();
+    require(options.broker.payload_size >= 64, "broker.payload_size: at least 64 octets");
+    require(options.broker.user.size() <= 65535, "broker.user: at most 65535 octets");
+    require(options.broker.password.size() <= 65535, "broker.password: at most 65535 octets");
+    require(options.broker.keep_alive.count() >= 0, "broker.keep_alive: not negative");
+    require(options.broker.keep_alive.count() <= 65535, "broker.keep_alive: at most 65535 s");
     return options;
 }
 
 }  // namespace
 
 Core::Core(std::shared_ptr<Transport> transport, Options options)
-    : options_(complete(std::move(options))),
+    : options_(validated(std::move(options))),
       transport_(std::move(transport)),
-      pool_(BufferPool::create(limits::k_retained_bytes)),
+      lossy_(transport_->lossy()),
+      pool_(BufferPool::create(limits::k_retained_bytes, limits::k_retained_large)),
       callbacks_(std::make_shared<Callbacks>([log = options_.log](const char* what) {
           if (log) log(LogLevel::error, "callback", std::string("a callback threw: ") + what);
       })),
@@ -61,22 +62,24 @@ std::unique_ptr<Core> Core::make(std::shared_ptr<Transport> transport, Purpose p
 
 Future Core::put(Stream message, Peers peers) {
     if (closing()) {
-        return Future(refused(Errc::connection_aborted, Uuid(), "put: the queue is closed"),
+        return Future(Tickets(refused(Errc::connection_aborted, id(), "put: the queue is closed")),
                       callbacks_);
     }
     if (reads_as_fin(message)) {
-        return Future(refused(Errc::protocol_error, Uuid(),
-                              "put: a message of exactly the own id (16 octets) would be read as "
-                              "the end of the session; send it in another form"),
-                      callbacks_);
+        return Future(
+            Tickets(refused(Errc::protocol_error, Uuid(),
+                            "put: a message of exactly the own id (16 octets) would be read as "
+                            "the end of the session; send it in another form")),
+            callbacks_);
     }
-    auto tickets = put_each(message, peers);
-    if (tickets.size() == 1) return Future(std::move(tickets.front()), callbacks_);
-    return Future(std::move(tickets), callbacks_);
+    Tickets tickets = put_each(std::move(message), peers);
+    const bool known = tickets.count() > 0 && tickets[0].completion != nullptr;
+    return Future(std::move(tickets), known ? nullptr : callbacks_);
 }
 
 bool Core::reads_as_fin(const Stream& message) const {
     if (message.size() != Uuid::k_size) return false;
+    if (message.chunk_count() == 1) return Uuid::from_octets(message.chunk(0).octets()) == id();
     return Uuid::from_octets(message.to_chunk().octets()) == id();
 }
 
@@ -87,10 +90,17 @@ Ticket Core::refused(Errc code, const Uuid& peer, std::string text) const {
 }
 
 Result<Message<Stream>> Core::get(Peers peers, std::optional<Clock::time_point> deadline) {
-    return inbox_.get(peers, deadline);
+    return inbox_.get(peers, deadline, role().get());
+}
+
+void Core::when_readable(Peers peers, std::function<void()> callback) {
+    inbox_.when_readable(peers, [callbacks = callbacks_, callback = std::move(callback)]() mutable {
+        callbacks->post(std::move(callback));
+    });
 }
 
 CloseReport Core::close(std::optional<Clock::time_point> deadline, bool abruptly) {
+    bring_forward(deadline);
     std::unique_lock closer(close_mutex_, std::defer_lock);
     if (!callbacks_->on_thread()) {
         closer.lock();
@@ -98,17 +108,15 @@ CloseReport Core::close(std::optional<Clock::time_point> deadline, bool abruptly
         return {};
     }
     if (closed_) return report_;
-    if (options_.close_timeout) {
-        const auto limit = Clock::now() + bounded(*options_.close_timeout);
-        deadline = deadline ? std::min(*deadline, limit) : limit;
-    }
+    if (options_.close_timeout) bring_forward(Clock::now() + bounded(*options_.close_timeout));
     // release: a session that is told to close sees that the communicator is closing.
     closing_.store(true, std::memory_order_release);
     begin_close();
-    const bool in_time = wait_idle(deadline);
+    workers_.call();
+    const bool in_time = wait_idle();
     if (!in_time) {
         end_all();
-        if (!abruptly) wait_idle(Clock::now() + limits::k_close_grace);
+        if (!abruptly) wait_goodbyes();
     }
     kill_all();
     shut_down();
@@ -131,6 +139,18 @@ void Core::announce(const std::function<void(const Uuid&)>& event, const Uuid& p
     if (event) callbacks_->post([event, peer] { event(peer); });
 }
 
+void Core::look_after_pool() {
+    // relaxed: who finds it set has nothing to do, who sets it posts.
+    if (pool_watched_.exchange(true, std::memory_order_relaxed)) return;
+    workers_.first().post([this] { age_pool(); });
+}
+
+void Core::age_pool() {
+    pool_watched_.store(pool_->age(), std::memory_order_relaxed);  // relaxed: as above
+    if (!pool_watched_.load(std::memory_order_relaxed)) return;
+    pool_timer_ = workers_.first().call_after(limits::k_large_age, [this] { age_pool(); });
+}
+
 void Core::note_unsent(const PeerStats& peer) {
     const std::lock_guard lock(busy_mutex_);
     unsent_.push_back(peer);
@@ -146,12 +166,31 @@ void Core::remove_busy() {
     if (--busy_ == 0) idle_.notify_all();
 }
 
-bool Core::wait_idle(std::optional<Clock::time_point> deadline) {
+void Core::bring_forward(std::optional<Clock::time_point> deadline) {
+    if (!deadline) return;
+    const std::lock_guard lock(busy_mutex_);
+    if (close_deadline_ && *close_deadline_ <= *deadline) return;
+    close_deadline_ = deadline;
+    idle_.notify_all();
+}
+
+bool Core::wait_idle() {
     std::unique_lock lock(busy_mutex_);
-    const auto idle = [this] { return busy_ == 0; };
-    if (deadline) return idle_.wait_until(lock, *deadline, idle);
-    idle_.wait(lock, idle);
+    while (busy_ != 0) {
+        if (!close_deadline_) {
+            idle_.wait(lock);
+        } else if (const auto deadline = *close_deadline_; Clock::now() < deadline) {
+            idle_.wait_until(lock, deadline);
+        } else {
+            return false;
+        }
+    }
     return true;
+}
+
+void Core::wait_goodbyes() {
+    std::unique_lock lock(busy_mutex_);
+    idle_.wait_for(lock, limits::k_close_grace, [this] { return busy_ == 0; });
 }
 
 }  // namespace nq::detail

@@ -47,10 +47,13 @@ class Core {
     // For Communicator.
     Future put(Stream message, Peers peers);
     Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline);
+    /// See Communicator.
+    void when_readable(Peers peers, std::function<void()> callback);
     /// Past the deadline the goodbyes get a moment more (k_close_grace), unless `abruptly`. Called
     /// from a callback while another thread closes, it returns at once: that thread waits for the
     /// callback.
     CloseReport close(std::optional<Clock::time_point> deadline, bool abruptly = false);
+    Result<void> reload_certificates() { return transport_->reload_certificates(); }
     [[nodiscard]] virtual std::vector<Uuid> peers() const = 0;
     [[nodiscard]] virtual Stats stats() const = 0;
     [[nodiscard]] const Options& options() const { return options_; }
@@ -60,11 +63,19 @@ class Core {
     // For the sessions.
     [[nodiscard]] Inbox& inbox() { return inbox_; }
     [[nodiscard]] const std::shared_ptr<BufferPool>& pool() { return pool_; }
+    /// A large message came: the pool keeps its memory for a while.
+    void look_after_pool();
     [[nodiscard]] bool closing() const {
         return closing_.load(std::memory_order_acquire);  // pairs with the store in close
     }
+    [[nodiscard]] const std::shared_ptr<Callbacks>& callbacks() const { return callbacks_; }
+    [[nodiscard]] const std::shared_ptr<Role>& role() const { return workers_.role(); }
+    /// See Transport::lossy.
+    [[nodiscard]] bool lossy() const { return lossy_; }
     [[nodiscard]] virtual Session::Timeouts timeouts() const = 0;
     void log(LogLevel level, std::string text);
+    /// Runs it on the callback thread.
+    void call_back(std::function<void()> task) { callbacks_->post(std::move(task)); }
     /// Calls events.ini or events.fin on the callback thread.
     void announce(const std::function<void(const Uuid&)>& event, const Uuid& peer);
     /// A session ended with messages that close could not deliver. Any thread.
@@ -98,7 +109,7 @@ class Core {
     Core(std::shared_ptr<Transport> transport, Options options);
 
     /// Queues to the peers of `put`; none named: to all.
-    virtual std::vector<Ticket> put_each(const Stream& message, Peers peers) = 0;
+    virtual Tickets put_each(Stream message, Peers peers) = 0;
     /// No new peers; the living ones are told to leave.
     virtual void begin_close() = 0;
     /// The deadline passed: says goodbye to who still lives.
@@ -116,6 +127,7 @@ class Core {
 
     Options options_;
     const std::shared_ptr<Transport> transport_;
+    const bool lossy_;
     const std::shared_ptr<BufferPool> pool_;
     const std::shared_ptr<Callbacks> callbacks_;
     Inbox inbox_;
@@ -123,19 +135,29 @@ class Core {
 
   private:
     [[nodiscard]] bool reads_as_fin(const Stream& message) const;
+    void age_pool();
     void add_busy();
     void remove_busy();
-    bool wait_idle(std::optional<Clock::time_point> deadline);
+    /// Whoever closes, or will, does not wait beyond `deadline`.
+    void bring_forward(std::optional<Clock::time_point> deadline);
+    /// False: the deadline passed first.
+    bool wait_idle();
+    /// The moment that those get whose session is ended by the deadline.
+    void wait_goodbyes();
 
     std::atomic<bool> closing_{false};
     std::atomic<bool> closed_{false};
-    std::mutex close_mutex_;  // held by the one who closes
-    CloseReport report_;      // guarded by it
+    std::atomic<bool> pool_watched_{false};
+    Reactor::Timer pool_timer_;  // belongs to the first reactor's thread
+    std::mutex close_mutex_;     // held by the one who closes
+    CloseReport report_;         // guarded by it
 
     std::mutex busy_mutex_;
     std::condition_variable idle_;
+    // Guarded by busy_mutex_.
     int busy_ = 0;
-    std::vector<PeerStats> unsent_;  // guarded by busy_mutex_
+    std::optional<Clock::time_point> close_deadline_;
+    std::vector<PeerStats> unsent_;
 };
 
 }  // namespace nq::detail

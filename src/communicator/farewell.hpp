@@ -27,6 +27,9 @@ class Farewell final : public ConnectionHandler, public std::enable_shared_from_
              std::shared_ptr<BufferPool> pool, std::shared_ptr<void> busy);
 
     void start(Duration timeout);
+    /// Closes now, whatever is left to say.
+    void finish();
+    [[nodiscard]] Reactor& reactor() const { return reactor_; }
 
     void handle_readable() override;
     void handle_writable() override;
@@ -35,9 +38,9 @@ class Farewell final : public ConnectionHandler, public std::enable_shared_from_
 
   private:
     void leave_if_done();
-    void finish();
 
     std::shared_ptr<Connection> connection_;
+    Reactor& reactor_ = connection_->reactor();
     Stream words_;
     ReceiveHalf receiver_;  ///< finds the fin; holds no message
     bool fin_seen_;

@@ -46,21 +46,10 @@ class Gather {
 
 }  // namespace
 
-Future::Future(std::vector<Ticket> tickets, std::shared_ptr<detail::Callbacks> callbacks)
-    : callbacks_(std::move(callbacks)) {
-    if (tickets.empty()) return;
-    first_ = std::move(tickets.front());
-    tickets.erase(tickets.begin());
-    rest_ = std::move(tickets);
-}
-
-Future::Future(Ticket ticket, std::shared_ptr<detail::Callbacks> callbacks)
-    : first_(std::move(ticket)), callbacks_(std::move(callbacks)) {}
-
 std::optional<Future::Outcome> Future::poll() const {
     Outcome combined;
-    for (std::size_t i = 0; i < count(); ++i) {
-        auto outcome = poll_ticket(ticket(i));
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        auto outcome = poll_ticket(tickets_[i]);
         if (!outcome) return std::nullopt;
         if (!*outcome && combined) combined = *std::move(outcome);
     }
@@ -70,8 +59,8 @@ std::optional<Future::Outcome> Future::poll() const {
 bool Future::ready() const { return poll().has_value(); }
 
 void Future::wait() const {
-    for (std::size_t i = 0; i < count(); ++i) {
-        const Ticket& each = ticket(i);
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        const Ticket& each = tickets_[i];
         if (each.failure == nullptr) each.completion->wait(each.number, std::nullopt);
     }
 }
@@ -82,8 +71,8 @@ bool Future::wait_for(std::chrono::nanoseconds timeout) const {
     std::optional<Clock::time_point> deadline;
     const auto now = Clock::now();
     if (timeout <= Clock::time_point::max() - now) deadline = now + timeout;
-    for (std::size_t i = 0; i < count(); ++i) {
-        const Ticket& each = ticket(i);
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        const Ticket& each = tickets_[i];
         if (each.failure == nullptr && !each.completion->wait(each.number, deadline)) return false;
     }
     return true;
@@ -100,15 +89,16 @@ void Future::get() const {
 
 void Future::on_ready(Callback callback) const {
     // What completes a message hands the call on; it runs on the callback thread.
-    auto deliver = [callbacks = callbacks_,
+    const bool ask = callbacks_ == nullptr && tickets_.count() > 0 && tickets_[0].completion;
+    auto deliver = [callbacks = ask ? tickets_[0].completion->callbacks() : callbacks_,
                     callback = std::move(callback)](const Outcome& outcome) {
         if (callbacks == nullptr) return callback(outcome);
         callbacks->post([callback, outcome] { callback(outcome); });
     };
-    if (count() == 0) return deliver(Outcome());
-    const auto gather = std::make_shared<Gather>(count(), std::move(deliver));
-    for (std::size_t i = 0; i < count(); ++i) {
-        const Ticket& each = ticket(i);
+    if (tickets_.count() == 0) return deliver(Outcome());
+    const auto gather = std::make_shared<Gather>(tickets_.count(), std::move(deliver));
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        const Ticket& each = tickets_[i];
         if (each.failure != nullptr) {
             gather->settle(i, *each.failure);
         } else {
@@ -120,8 +110,8 @@ void Future::on_ready(Callback callback) const {
 
 bool Future::cancel() const {
     bool any = false;
-    for (std::size_t i = 0; i < count(); ++i) {
-        const Ticket& each = ticket(i);
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        const Ticket& each = tickets_[i];
         if (each.failure == nullptr && each.completion->cancel(each.number)) any = true;
     }
     return any;
@@ -129,16 +119,17 @@ bool Future::cancel() const {
 
 std::vector<Future> Future::futures() const {
     std::vector<Future> futures;
-    futures.reserve(count());
-    for (std::size_t i = 0; i < count(); ++i) futures.push_back(Future(ticket(i), callbacks_));
+    futures.reserve(tickets_.count());
+    for (std::size_t i = 0; i < tickets_.count(); ++i)
+        futures.push_back(Future(detail::Tickets(tickets_[i]), callbacks_));
     return futures;
 }
 
 std::vector<Uuid> Future::peers() const {
     std::vector<Uuid> peers;
-    peers.reserve(count());
-    for (std::size_t i = 0; i < count(); ++i) {
-        const Ticket& each = ticket(i);
+    peers.reserve(tickets_.count());
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        const Ticket& each = tickets_[i];
         peers.push_back(each.failure != nullptr ? each.failure->peer : each.completion->peer());
     }
     return peers;

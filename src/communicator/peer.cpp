@@ -17,10 +17,12 @@ SendOptions send_options(const ConnectionOptions& options) {
             .transport_size = options.transport_size};
 }
 
-ReceiveOptions receive_options(const ConnectionOptions& options) {
-    return {.merge = options.get_merge,
-            .message_size = options.message_size,
-            .on_oversize = options.on_oversize};
+ReceiveOptions receive_options(const ConnectionOptions& options, bool lossy) {
+    ReceiveOptions receive{.merge = options.get_merge,
+                           .message_size = options.message_size,
+                           .on_oversize = options.on_oversize};
+    if (lossy) receive.frame_size = limits::k_plausible_frame;
+    return receive;
 }
 
 }  // namespace
@@ -28,11 +30,11 @@ ReceiveOptions receive_options(const ConnectionOptions& options) {
 Peer::Peer(Core& core, Session::Role role, const Uuid& id, Reactor& reactor)
     : core_(core),
       role_(role),
-      completion_(std::make_shared<Completion>(id)),
+      completion_(std::make_shared<Completion>(id, core.role(), core.callbacks())),
       reactor_(&reactor),
       sender_(core.id(), send_options(core.options().connection), core.pool()),
       session_(role, core.timeouts(), std::chrono::steady_clock::now()),
-      receiver_(receive_options(core.options().connection), core.pool()) {}
+      receiver_(receive_options(core.options().connection, core.lossy()), core.pool()) {}
 
 std::shared_ptr<Peer> Peer::make(Core& core, Session::Role role, const Uuid& id, Reactor& reactor) {
     auto peer = std::make_shared<Peer>(core, role, id, reactor);
@@ -96,6 +98,8 @@ void Peer::post(std::function<void()> task) {
 
 void Peer::move_to(Reactor& reactor) {
     timer_.cancel();
+    stream_timer_.cancel();
+    memory_timer_.cancel();
     // release: pairs with the load in reactor().
     reactor_.store(&reactor, std::memory_order_release);
 }
@@ -113,6 +117,12 @@ void Peer::close() {
 
 void Peer::expire() {
     session_.expire();
+    settle();
+}
+
+void Peer::end_if_departed() {
+    if (!session_.fin_seen()) return;
+    session_.handle_broken(reactor().now());
     settle();
 }
 
@@ -163,6 +173,8 @@ void Peer::handle_send_failed(const std::shared_ptr<Connection>& connection, Fai
 void Peer::drop_connection(Failure failure) {
     flush();
     receiver_.handle_lost();
+    // A server that never answered need not be one that keeps sessions.
+    const bool may_come_back = connection_->may_come_back() && !id().is_nil();
     connection_->close();
     connection_.reset();
     {
@@ -170,11 +182,19 @@ void Peer::drop_connection(Failure failure) {
         next_link_.reset();
     }
     last_failure_ = std::move(failure);
+    last_failure_->peer = id();
     signal_send(k_link, true);
-    session_.handle_lost(reactor().now());
+    if (last_failure_->code == Errc::stream_broken) {
+        session_.handle_broken(reactor().now());
+    } else if (may_come_back) {
+        session_.handle_interrupted(reactor().now());
+    } else {
+        session_.handle_lost(reactor().now());
+    }
     if (session_.state() == Session::State::lost) {
         arm_timer();
-        busy_ = Core::Busy();
+        // A client that closes comes back to say what is queued.
+        if (role_ == Session::Role::server) busy_ = Core::Busy();
         phase_.store(Phase::lost, std::memory_order_release);  // for claim and stats
         return core_.handle_peer_lost(*this);
     }
@@ -220,17 +240,19 @@ void Peer::finish() {
     const auto self = shared_from_this();
     const Failure failure = make_end_failure();
     timer_.cancel();
+    stream_timer_.cancel();
+    memory_timer_.cancel();
     flush();
-    phase_.store(Phase::ended, std::memory_order_release);  // for claim, put and stats
-    outbox_.close();
     const auto connection = std::exchange(connection_, nullptr);
     {
         const std::lock_guard lock(link_mutex_);
         next_link_.reset();
         end_failure_ = failure;
     }
+    phase_.store(Phase::ended, std::memory_order_release);  // for claim, put and stats
+    outbox_.close();
     // A client has one session: what it could not deliver is reported whenever it closes.
-    if (queued_messages_ > 0 && (core_.closing() || role_ == Session::Role::client)) {
+    if (queued_messages() > 0 && (core_.closing() || role_ == Session::Role::client)) {
         core_.note_unsent(stats());
     }
     signal_send(k_end, true);
@@ -252,16 +274,33 @@ Failure Peer::make_end_failure() const {
     const auto reset = [this](std::string text) {
         return Failure{make_error_code(Errc::connection_reset), id(), std::move(text)};
     };
-    if (last_failure_ && last_failure_->code == Errc::protocol_error) return *last_failure_;
+    const auto failed_with = [this](Errc code) {
+        return last_failure_ && last_failure_->code == code;
+    };
+    if (failed_with(Errc::protocol_error)) return *last_failure_;
+    // One that breaks after all was said is a clean end.
+    const bool ended_here = session_.reason() != Session::Reason::reset;
+    if (failed_with(Errc::stream_broken) && !ended_here) return *last_failure_;
     switch (session_.reason()) {
         case Session::Reason::finished:
             if (client) break;
             return reset(who + " has left");
         case Session::Reason::dismissed:
+            if (replaced_by_) {
+                return reset("the connection to the server was lost, and another server (" +
+                             replaced_by_->to_string() + ") is in its place");
+            }
             return reset("ended by the server, or this id (" + core_.id().to_string() +
                          ") is in use there");
         case Session::Reason::reset: return reset("the connection to " + who + " was lost" + why);
         case Session::Reason::no_answer:
+            if (failed_with(Errc::untrusted)) {
+                return {make_error_code(Errc::untrusted), id(), last_failure_->text};
+            }
+            if (!id().is_nil()) {
+                return reset("the connection to " + who +
+                             " was lost, and it did not answer again in time" + why);
+            }
             return reset("no server answered at " + core_.options().netloc.to_string() +
                          " in time" + why);
         case Session::Reason::expired:
@@ -283,8 +322,8 @@ PeerStats Peer::stats() const {
         case Phase::claimed: stats.state = PeerStats::State::lost; break;
         case Phase::ended: stats.state = PeerStats::State::ended; break;
     }
-    stats.queued_messages = queued_messages_;
-    stats.queued_bytes = queued_bytes_;
+    stats.queued_messages = queued_messages();
+    stats.queued_bytes = queued_bytes();
     stats.sent_messages = sent_messages_;
     stats.received_messages = received_messages_;
     stats.received_bytes = received_bytes_;

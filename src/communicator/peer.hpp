@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,10 +47,13 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
 
     // Any thread.
     /// Queues a message. With `target`, only for that peer (a client that names its server).
-    Ticket put(Stream message, std::optional<Uuid> target = std::nullopt);
+    Ticket put(Stream&& message, const std::optional<Uuid>& target = std::nullopt);
     /// Nil until identified.
     [[nodiscard]] Uuid id() const { return completion_->peer(); }
     [[nodiscard]] PeerStats stats() const;
+    /// Messages not wholly taken by the connection, and their octets.
+    [[nodiscard]] std::uint64_t queued_messages() const;
+    [[nodiscard]] std::uint64_t queued_bytes() const;
     [[nodiscard]] Reactor& reactor() const {
         return *reactor_.load(std::memory_order_acquire);  // pairs with the store in move_to
     }
@@ -78,10 +82,16 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     void kill();
     /// A claimed session is given up: its client did not come back in time, or too many are lost.
     void expire();
+    /// A peer that said fin came again before all was said to it: nobody hears the rest.
+    void end_if_departed();
     [[nodiscard]] bool expired() const { return session_.reason() == Session::Reason::expired; }
     /// Client: nobody can be reached; `failure` says why. Final: trying again is of no use.
     void handle_unreachable(Failure failure, bool final);
-    [[nodiscard]] bool connecting() const { return session_.state() == Session::State::connecting; }
+    /// Client: there is no connection (yet, or any more); the next one will be dialled.
+    [[nodiscard]] bool seeking() const {
+        return session_.state() == Session::State::connecting ||
+               session_.state() == Session::State::lost;
+    }
 
     // ConnectionHandler.
     void handle_readable() override;
@@ -93,7 +103,8 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     enum class Phase { connecting, open, lost, claimed, ended };
     /// Work for the holder of the send baton.
     enum Send : Baton::Work {
-        k_outbox = 1,       ///< messages were put
+        k_outbox = 1,       ///< messages were put, and go out with others or after a moment
+        k_urgent = 512,     ///< what is queued goes out now
         k_writable = 2,     ///< the connection takes octets again
         k_released = 4,     ///< memory was released later than taken
         k_link = 8,         ///< next_link_ changed
@@ -102,23 +113,38 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
         k_abandon = 64,     ///< fin, forget what is queued
         k_cancel = 128,     ///< cancels_ has requests
         k_end = 256,        ///< the session is over
+        k_flush = 1024,     ///< the stream of messages has stopped for now
+        k_idle = 2048,      ///< and for longer
     };
     struct CancelRequest {
         std::uint64_t number = 0;
         std::atomic<int> answer{-1};  ///< 0 no, 1 yes
     };
 
-    // The sending side; peer_send.cpp. Holder of the send baton, except signal_send.
+    // The sending side; peer_send.cpp. Holder of the send baton, except put_beside_holder and
+    // signal_send.
+    std::optional<std::uint64_t> put_as_holder(Stream&& message, const std::optional<Uuid>& target,
+                                               Baton::Work work);
+    std::optional<std::uint64_t> put_beside_holder(Stream&& message,
+                                                   const std::optional<Uuid>& target,
+                                                   Baton::Work work);
     void signal_send(Baton::Work work, bool here);
-    void run_send();
+    void run_send(Baton::Work work = 0);
     void do_send_work(Baton::Work work);
+    [[nodiscard]] bool may_wait(Baton::Work work);
     void relink();
     void drain_outbox();
+    void accept(Stream&& message, const std::optional<Uuid>& target);
+    void abandon();
     void answer_cancels();
     [[nodiscard]] bool transmit();
     void account_sent();
+    [[nodiscard]] Failure departure() const;
     void finish_sending_side();
     bool cancel(std::uint64_t number);
+    // Reactor thread.
+    void look_after_stream();
+    void look_after_memory();
 
     // The receiving side; reactor thread.
     void pump();
@@ -155,9 +181,11 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     Outbox outbox_;
     Baton send_baton_;
     Queue<std::shared_ptr<CancelRequest>> cancels_;
+    std::atomic<bool> stream_watched_{false};  ///< look_after_stream will come
+    std::atomic<bool> stream_stalls_{false};   ///< the next put sends what waits
     std::atomic<std::uint64_t> released_pending_{0};
-    std::atomic<std::uint64_t> queued_messages_{0};
-    std::atomic<std::uint64_t> queued_bytes_{0};
+    std::atomic<std::uint64_t> handed_bytes_{0};  ///< in the outbox
+    std::atomic<std::uint64_t> queued_bytes_{0};  ///< beyond the outbox
     std::atomic<std::uint64_t> sent_messages_{0};
     std::atomic<std::uint64_t> received_messages_{0};
     std::atomic<std::uint64_t> received_bytes_{0};
@@ -166,18 +194,19 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     mutable std::mutex link_mutex_;           // guards the three below
     std::shared_ptr<Connection> next_link_;
     std::shared_ptr<Inbox::Lane> shared_lane_;
-    Failure end_failure_;
+    Failure end_failure_;  ///< without a code: not ended
 
     // Belong to the holder of the send baton.
     SendHalf sender_;
     std::shared_ptr<Connection> link_;
     bool link_failed_ = false;
+    bool link_full_ = false;       ///< handle_writable will come
+    bool memory_watched_ = false;  ///< look_after_memory will come
+    std::chrono::steady_clock::time_point last_sent_;
     bool close_wanted_ = false;
     bool abandoned_ = false;
     bool fin_reported_ = false;
-    std::uint64_t drained_bytes_ = 0;
-    std::uint64_t accounted_messages_ = 0;
-    std::uint64_t accounted_bytes_ = 0;
+    std::uint64_t abandoned_bytes_ = 0;
 
     // Belong to the reactor thread.
     Core::Busy busy_;
@@ -191,7 +220,13 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     bool draining_ = false;  ///< the connection failed: the rest of its octets is read, room or not
     bool finished_ = false;
     std::optional<Failure> last_failure_;
+    std::optional<Uuid> replaced_by_;  ///< client: it came back, and found another server
     Reactor::Timer timer_;
+    Reactor::Timer stream_timer_;
+    Reactor::Timer memory_timer_;
+    std::uint64_t seen_sent_ = 0;  ///< when the stream was last looked after
+    std::uint64_t seen_put_ = 0;
+    std::uint64_t seen_put_by_memory_ = 0;
 };
 
 }  // namespace nq::detail

@@ -13,9 +13,17 @@ namespace nq::detail {
 void Peer::pump() {
     const auto self = shared_from_this();
     std::size_t turn = 0;
+    // relaxed: this thread counts them.
+    const std::uint64_t before = received_messages_.load(std::memory_order_relaxed);
+    const auto enough = [this, before, &turn] {
+        return turn >= limits::k_receive_turn_bytes ||
+               // relaxed: as above.
+               received_messages_.load(std::memory_order_relaxed) - before >=
+                   limits::k_receive_turn_messages;
+    };
     try {
         while (deliver_events() && connection_ != nullptr) {
-            if (turn >= limits::k_turn_bytes) {
+            if (enough()) {
                 reactor().post([self] { self->handle_readable(); });
                 return;
             }
@@ -60,7 +68,8 @@ bool Peer::full() const {
 // Stops receiving until a getter makes room, if that is what the user wants.
 bool Peer::pause() {
     const ConnectionOptions& options = core_.options().connection;
-    if (options.on_full != OnFull::block) return false;
+    // A stream that is not read through a broker would be lost there, and others held up.
+    if (options.on_full != OnFull::block || core_.lossy()) return false;
     flush();
     paused_ = true;
     auto resume = [weak = weak_from_this()] {
@@ -78,9 +87,14 @@ bool Peer::pause() {
 
 void Peer::handle_event(Identified event) {
     if (event.peer.is_nil()) return handle_event(Violation{"the nil UUID is nobody's"});
-    completion_->set_peer(event.peer);
-    lane_ = core_.inbox().open_lane(event.peer);
-    {
+    if (lane_ != nullptr && event.peer != id()) {
+        replaced_by_ = event.peer;
+        session_.handle_replaced(reactor().now());
+        return settle();
+    }
+    if (lane_ == nullptr) {
+        completion_->set_peer(event.peer);
+        lane_ = core_.inbox().open_lane(event.peer);
         const std::lock_guard lock(link_mutex_);
         shared_lane_ = lane_;
     }
@@ -93,9 +107,11 @@ void Peer::handle_event(Identified event) {
 }
 
 void Peer::handle_event(Received event) {
-    // relaxed: for people, and for the guess in put.
-    received_messages_.fetch_add(1, std::memory_order_relaxed);
-    received_bytes_.fetch_add(event.message.size(), std::memory_order_relaxed);
+    if (replaced_by_) return;  // it is not whom the user talks to
+    // relaxed: for people, and for the guess in put; nobody else writes them.
+    constexpr auto k_relaxed = std::memory_order_relaxed;
+    received_messages_.store(received_messages_.load(k_relaxed) + 1, k_relaxed);
+    received_bytes_.store(received_bytes_.load(k_relaxed) + event.message.size(), k_relaxed);
     // Not `block`, or full() would have stopped the flow before this message was made. One message
     // may need the room of many.
     while (full()) {
@@ -107,6 +123,7 @@ void Peer::handle_event(Received event) {
                                          (oldest ? "oldest" : "newest") + " message was dropped");
         if (!oldest) return;
     }
+    if (event.message.size() > limits::k_trusted_size) core_.look_after_pool();
     batch_bytes_ += event.message.size();
     batch_.push_back(std::move(event.message));
 }
@@ -120,22 +137,29 @@ void Peer::handle_event(Oversized event) {
 
 void Peer::handle_event(Finished) {
     flush();
+    if (connection_ != nullptr) connection_->finish_receiving();
     session_.handle_fin_seen(reactor().now());
     settle();
 }
 
 void Peer::handle_event(Violation event) {
     const std::string name = connection_ != nullptr ? connection_->peer_name() : id().to_string();
-    core_.log(LogLevel::error, "protocol error of " + name + ": " + event.text);
+    // Where octets may be lost unseen the peer is not to blame.
+    const bool lossy = core_.lossy();
+    const std::string text = (lossy ? "broken stream of " : "protocol error of ") + name + ": " +
+                             event.text + (lossy ? "; the broker dropped octets" : "");
+    core_.log(LogLevel::error, text);
     if (connection_ == nullptr) return;
-    drop_connection({make_error_code(Errc::protocol_error), id(),
-                     "protocol error of " + name + ": " + event.text});
+    drop_connection(
+        {make_error_code(lossy ? Errc::stream_broken : Errc::protocol_error), id(), text});
 }
 
 void Peer::flush() {
     if (batch_.empty()) return;
     batch_bytes_ = 0;
+    const std::size_t count = batch_.size();
     core_.inbox().deliver(lane_, std::exchange(batch_, {}));
+    if (count > 1) batch_.reserve(count);  // the next system call brings about as many
 }
 
 }  // namespace nq::detail

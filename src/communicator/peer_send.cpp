@@ -10,33 +10,74 @@
 
 namespace nq::detail {
 
-Ticket Peer::put(Stream message, std::optional<Uuid> target) {
-    const std::uint64_t size = message.size();
+Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
     const auto refuse = [this](Failure failure) {
         return Ticket{completion_, 0, std::make_shared<const Failure>(std::move(failure))};
     };
-    // relaxed, here and below: the counters bound and report, they order nothing.
-    if (phase() == Phase::lost &&
-        queued_bytes_.load(std::memory_order_relaxed) + size > core_.options().lost_bytes) {
+    const std::uint64_t size = message.size();
+    if (role_ == Session::Role::server && phase() == Phase::lost &&
+        queued_bytes() + size > core_.options().lost_bytes) {
         return refuse({make_error_code(Errc::queue_full), id(),
                        "the queue for lost client " + id().to_string() + " is full (" +
                            std::to_string(core_.options().lost_bytes) + " octets)"});
     }
-    queued_messages_.fetch_add(1, std::memory_order_relaxed);
-    queued_bytes_.fetch_add(size, std::memory_order_relaxed);
+    // A put that answers something goes out at once. One that follows another is part of a stream.
+    // relaxed, all three: a guess.
+    Baton::Work work = k_outbox;
+    const std::uint64_t received = received_messages_.load(std::memory_order_relaxed);
+    if (answered_.load(std::memory_order_relaxed) != received) {
+        answered_.store(received, std::memory_order_relaxed);  // relaxed: as above
+        work |= k_urgent;
+    }
+    const auto number = send_baton_.try_hold()
+                            ? put_as_holder(std::move(message), target, work)
+                            : put_beside_holder(std::move(message), target, work);
+    if (!number) return refuse(departure());
+    return Ticket{completion_, *number, nullptr};
+}
+
+std::optional<std::uint64_t> Peer::put_as_holder(Stream&& message,
+                                                 const std::optional<Uuid>& target,
+                                                 Baton::Work work) {
+    const std::uint64_t size = message.size();
+    bool passed = false;
+    const auto number =
+        outbox_.pass(std::move(message), target,
+                     [this, &passed](Stream&& next, const std::optional<Uuid>& its_target) {
+                         passed = true;
+                         accept(std::move(next), its_target);
+                     });
+    // relaxed: it bounds and reports.
+    if (number && !passed) handed_bytes_.fetch_add(size, std::memory_order_relaxed);
+    run_send(work);
+    return number;
+}
+
+std::optional<std::uint64_t> Peer::put_beside_holder(Stream&& message,
+                                                     const std::optional<Uuid>& target,
+                                                     Baton::Work work) {
+    const std::uint64_t size = message.size();
+    // relaxed, here and below: it bounds and reports.
+    handed_bytes_.fetch_add(size, std::memory_order_relaxed);
     const auto number = outbox_.push(std::move(message), target);
     if (!number) {
-        queued_messages_.fetch_sub(1, std::memory_order_relaxed);
-        queued_bytes_.fetch_sub(size, std::memory_order_relaxed);
-        return refuse({make_error_code(Errc::connection_reset), id(),
-                       "put: " + id().to_string() + " has left or is leaving"});
+        handed_bytes_.fetch_sub(size, std::memory_order_relaxed);
+        return number;
     }
-    // A put that answers something goes out at once, from this thread. One that follows another is
-    // part of a stream, and a stream is faster when the reactor sends many at a time.
-    const std::uint64_t received = received_messages_.load(std::memory_order_relaxed);
-    const bool answers = answered_.exchange(received, std::memory_order_relaxed) != received;
-    signal_send(k_outbox, answers || phase() == Phase::ended);
-    return Ticket{completion_, *number, nullptr};
+    // seq_cst, after the push: either this sees that nobody looks after the stream any more, or
+    // the look, which says so before it drains, finds the message.
+    const bool watched = stream_watched_.load(std::memory_order_seq_cst);
+    if (!watched || work != k_outbox) signal_send(work, true);
+    return number;
+}
+
+// Why nothing can be put any more: the session is over, or about to be.
+Failure Peer::departure() const {
+    const std::lock_guard lock(link_mutex_);
+    if (end_failure_.code) return end_failure_;
+    const bool client = role_ == Session::Role::client;
+    return {make_error_code(Errc::connection_reset), id(),
+            "put: " + (client ? "the server" : "client " + id().to_string()) + " is leaving"};
 }
 
 // Raises work for the holder of the send baton. Whoever gets the baton by that does the work:
@@ -47,15 +88,74 @@ void Peer::signal_send(Baton::Work work, bool here) {
     reactor().post([self = shared_from_this()] { self->run_send(); });
 }
 
-void Peer::run_send() {
-    do {
-        do_send_work(send_baton_.take());
-        if (transmit()) {
+// Goes on until nothing is raised any more. `work` is what the holder wants done by itself.
+void Peer::run_send(Baton::Work work) {
+    if (work == 0) work = send_baton_.take();
+    for (;;) {
+        do_send_work(work);
+        const bool more = !may_wait(work) && transmit();
+        // relaxed: for people, and a bound that need not be exact.
+        queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
+        if (more) {
             // More could go out, but others have their turn first; the baton goes along.
-            reactor().post([self = shared_from_this()] { self->run_send(); });
+            reactor().post([self = shared_from_this()] { self->run_send(k_urgent); });
             return;
         }
-    } while (!send_baton_.release());
+        if (sender_.holds_memory() && !std::exchange(memory_watched_, true)) {
+            post([this] { look_after_memory(); });
+        }
+        if (send_baton_.release()) return;
+        work = send_baton_.take();
+    }
+}
+
+// Small messages go out by the block. The first one after a pause does not wait for others; those
+// that follow it do, until they fill a block or the reactor, which looks after them, says so.
+bool Peer::may_wait(Baton::Work work) {
+    if ((work & ~Baton::Work{k_outbox}) != 0 || link_ == nullptr) return false;
+    const std::uint64_t waiting = sender_.accepted() - sender_.taken();
+    if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_block_size ||
+        waiting >= limits::k_waiting_messages) {
+        return false;
+    }
+    // relaxed, all three: what the holder of the baton writes, and a hint.
+    if (stream_watched_.load(std::memory_order_relaxed)) {
+        if (!stream_stalls_.load(std::memory_order_relaxed)) return true;
+        stream_stalls_.store(false, std::memory_order_relaxed);
+        return false;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_sent_ > limits::k_pause) {
+        last_sent_ = now;
+        return false;
+    }
+    stream_watched_.store(true, std::memory_order_relaxed);  // relaxed: as above
+    post([this] {
+        signal_send(k_urgent, true);  // the end of a short burst
+        look_after_stream();
+    });
+    return true;
+}
+
+// A stream that has stopped: the reactor sends what is left. One that flows, but too thin to fill
+// blocks: its next put sends what waits, so that two threads don't get in each other's way.
+void Peer::look_after_stream() {
+    if (finished_) return;
+    // relaxed: a change seen late is seen by the next look.
+    const std::uint64_t sent = sent_messages_.load(std::memory_order_relaxed);
+    const std::uint64_t put = outbox_.accepted();
+    const bool stalls = std::exchange(seen_sent_, sent) == sent;
+    if (std::exchange(seen_put_, put) == put) return signal_send(k_flush, true);
+    if (stalls) stream_stalls_.store(true, std::memory_order_relaxed);  // relaxed: a hint
+    stream_timer_ = reactor().call_after(limits::k_stream_look, [this] { look_after_stream(); });
+}
+
+// What a burst of messages took is given back when nothing was put for a while.
+void Peer::look_after_memory() {
+    if (finished_) return;
+    const std::uint64_t put = outbox_.accepted();
+    if (std::exchange(seen_put_by_memory_, put) == put) return signal_send(k_idle, true);
+    memory_timer_ = reactor().call_after(limits::k_memory_look, [this] { look_after_memory(); });
 }
 
 void Peer::do_send_work(Baton::Work work) {
@@ -66,6 +166,15 @@ void Peer::do_send_work(Baton::Work work) {
         sender_.handle_released(std::min<std::size_t>(n, sender_.unreleased_octets()));
     }
     if ((work & k_link) != 0) relink();
+    if ((work & k_writable) != 0) link_full_ = false;
+    if ((work & (k_idle | k_link)) != 0) {
+        memory_watched_ = false;
+        sender_.handle_idle();
+    }
+    // seq_cst: before draining; see put.
+    if ((work & (k_flush | k_link | k_end)) != 0) {
+        stream_watched_.store(false, std::memory_order_seq_cst);
+    }
     drain_outbox();
     if ((work & k_identified) != 0) sender_.handle_identified(id());
     while (const auto number = sender_.poll_refused()) {
@@ -74,10 +183,7 @@ void Peer::do_send_work(Baton::Work work) {
                       "put: the peer named is not the server, which is " + id().to_string()});
     }
     if ((work & k_cancel) != 0) answer_cancels();
-    if ((work & k_abandon) != 0) {
-        abandoned_ = true;
-        sender_.abandon();
-    }
+    if ((work & k_abandon) != 0) abandon();
     if ((work & k_close) != 0) close_wanted_ = true;
     // Fin comes after every message that has a number, also those of threads still pushing.
     if (close_wanted_ && outbox_.drained() == outbox_.close()) sender_.close();
@@ -91,24 +197,41 @@ void Peer::relink() {
         next = next_link_;
     }
     if (next == link_) return;
-    if (link_ != nullptr) sender_.handle_lost();
+    if (link_ != nullptr) sender_.handle_lost(link_->unwritten());
     link_ = std::move(next);
-    link_failed_ = fin_reported_ = false;
-    if (link_ != nullptr) sender_.handle_connected();
+    link_failed_ = link_full_ = fin_reported_ = false;
+    // A client that comes back may find another server than before.
+    const bool back = role_ == Session::Role::client && !id().is_nil();
+    if (link_ != nullptr) sender_.handle_connected(back);
 }
 
 void Peer::drain_outbox() {
     outbox_.drain([this](Stream&& message, const std::optional<Uuid>& target) {
-        drained_bytes_ += message.size();
-        if (!abandoned_) sender_.put(std::move(message), target);
+        handed_bytes_.fetch_sub(message.size(), std::memory_order_relaxed);  // relaxed: as in put
+        accept(std::move(message), target);
     });
+}
+
+void Peer::accept(Stream&& message, const std::optional<Uuid>& target) {
+    if (abandoned_) {
+        abandoned_bytes_ += message.size();
+    } else {
+        sender_.put(std::move(message), target);
+    }
+}
+
+void Peer::abandon() {
+    abandoned_ = true;
+    const std::uint64_t before = sender_.queued_bytes();
+    sender_.abandon();
+    abandoned_bytes_ += before - sender_.queued_bytes();
 }
 
 // Offers octets to the connection; true: it would take more, but this turn is over.
 bool Peer::transmit() {
     std::size_t turn = 0;
     bool more = false;
-    while (link_ != nullptr && !link_failed_) {
+    while (link_ != nullptr && !link_failed_ && !link_full_) {
         const auto chunks = sender_.poll_transmit();
         if (chunks.empty()) break;
         std::size_t offered = 0;
@@ -121,9 +244,8 @@ bool Peer::transmit() {
             });
             break;
         }
-        sender_.handle_taken(sent->taken);
-        sender_.handle_released(sent->released);
-        if (sent->taken < offered) break;  // handle_writable follows
+        sender_.handle_taken(sent->taken, sent->released);
+        link_full_ = sent->taken < offered;
         turn += sent->taken;
         if (turn >= limits::k_turn_bytes) {
             more = true;
@@ -142,25 +264,27 @@ bool Peer::transmit() {
 }
 
 void Peer::account_sent() {
-    const std::uint64_t taken = sender_.taken();
-    // relaxed: reported to people, and compared with bounds that need not be exact.
-    if (taken != accounted_messages_) {
-        sent_messages_.store(taken, std::memory_order_relaxed);
-        queued_messages_.fetch_sub(taken - accounted_messages_, std::memory_order_relaxed);
-        accounted_messages_ = taken;
-    }
-    const std::uint64_t gone = drained_bytes_ - sender_.queued_bytes();
-    // relaxed: as above.
-    queued_bytes_.fetch_sub(gone - accounted_bytes_, std::memory_order_relaxed);
-    accounted_bytes_ = gone;
+    // relaxed: reported to people.
+    sent_messages_.store(sender_.taken(), std::memory_order_relaxed);
     completion_->publish(sender_.released());
+}
+
+std::uint64_t Peer::queued_messages() const {
+    // relaxed: reported to people. Sent first: what it counts was accepted before.
+    const std::uint64_t sent = sent_messages_.load(std::memory_order_relaxed);
+    return outbox_.accepted() - sent;
+}
+
+std::uint64_t Peer::queued_bytes() const {
+    // relaxed: as above.
+    return queued_bytes_.load(std::memory_order_relaxed) +
+           handed_bytes_.load(std::memory_order_relaxed);
 }
 
 void Peer::finish_sending_side() {
     link_.reset();
-    abandoned_ = true;
     sender_.handle_lost();
-    sender_.abandon();
+    abandon();
     account_sent();
     Failure failure;
     {

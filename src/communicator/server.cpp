@@ -23,6 +23,8 @@ Server::Server(std::shared_ptr<Transport> transport, Options options)
     listener_ = *std::move(listener);
     options_.netloc = listener_->location();
     workers_.start();
+    // Clients may come as soon as this returns, or the broker is not there, and the log says so.
+    (void)listener_->wait_listening(limits::k_listen_patience);
 }
 
 Server::~Server() { shut_down(); }
@@ -62,6 +64,11 @@ void Server::drop_strangers(std::size_t keep) {
     }
 }
 
+std::size_t Server::strangers() const {
+    const std::lock_guard lock(mutex_);
+    return std::max<std::size_t>(strangers_.size(), 1);  // one that is dropped may still ask
+}
+
 void Server::forget(std::uint64_t stranger, const std::string& reason) {
     {
         const std::lock_guard lock(mutex_);
@@ -74,12 +81,10 @@ void Server::forget(std::uint64_t stranger, const std::string& reason) {
 void Server::identify(const Uuid& uuid, std::shared_ptr<Connection> connection) {
     // Busy before it is admitted: a close that begins meanwhile waits for who was admitted.
     const auto busy = std::make_shared<Busy>(*this);
+    if (lossy()) end_departed(uuid);
     auto [verdict, peer, reason] = admit(uuid, connection->reactor());
     switch (verdict) {
-        case Verdict::refused:
-            log(LogLevel::warning, "id " + uuid.to_string() + " refused to " +
-                                       connection->peer_name() + ": " + reason);
-            return part(std::move(connection), uuid);
+        case Verdict::refused: return turn_away(uuid, std::move(connection), reason);
         case Verdict::fresh:
             announce(options_.events.ini, uuid);
             peer->start(Busy());
@@ -88,6 +93,36 @@ void Server::identify(const Uuid& uuid, std::shared_ptr<Connection> connection) 
             announce(options_.events.ini, uuid);
             return resume(peer, connection, busy);
     }
+}
+
+void Server::refuse(const Uuid& uuid, std::shared_ptr<Connection> connection) {
+    {
+        const std::lock_guard lock(mutex_);
+        ++identities_refused_;
+    }
+    turn_away(uuid, std::move(connection), "it is not authorized");
+}
+
+void Server::turn_away(const Uuid& uuid, std::shared_ptr<Connection> connection,
+                       const std::string& reason) {
+    log(LogLevel::warning,
+        "id " + uuid.to_string() + " refused to " + connection->peer_name() + ": " + reason);
+    // A topic is nobody's alone: what is said there reaches who uses the id rightly.
+    if (lossy()) return connection->close();
+    if (connection->refuse("id " + uuid.to_string() + ": " + reason)) return;
+    part(std::move(connection), uuid);
+}
+
+// An old client leaves a broker right after its fin, without waiting for ours, and may be back at
+// once. All connections of a broker live on one reactor: this one.
+void Server::end_departed(const Uuid& uuid) {
+    std::shared_ptr<Peer> known;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = registry_.find(uuid);
+        if (found != registry_.end()) known = found->second;
+    }
+    if (known != nullptr && !known->ended()) known->end_if_departed();
 }
 
 // A session that was lost on another reactor first moves to the one of its new connection.
@@ -137,9 +172,16 @@ void Server::part(std::shared_ptr<Connection> connection, std::optional<Uuid> re
         words.write(frame);
     }
     const Duration timeout = refused ? limits::k_fin_timeout : limits::k_linger_timeout;
-    std::make_shared<Farewell>(std::move(connection), std::move(words), refused, pool_,
-                               std::make_shared<Busy>(*this))
-        ->start(timeout);
+    const auto farewell = std::make_shared<Farewell>(std::move(connection), std::move(words),
+                                                     refused, pool_, std::make_shared<Busy>(*this));
+    {
+        const std::lock_guard lock(mutex_);
+        if (farewells_.size() == farewells_.capacity()) {  // not each time: there may be many
+            std::erase_if(farewells_, [](const auto& other) { return other.expired(); });
+        }
+        farewells_.push_back(farewell);
+    }
+    farewell->start(timeout);
 }
 
 void Server::handle_peer_lost(Peer& peer) {
@@ -187,11 +229,11 @@ std::vector<std::shared_ptr<Peer>> Server::sessions() const {
     return sessions;
 }
 
-std::vector<Ticket> Server::put_each(const Stream& message, Peers peers) {
-    std::vector<Ticket> tickets;
+Tickets Server::put_each(Stream message, Peers peers) {
+    Tickets tickets;
     if (peers.empty()) {
         for (const auto& peer : sessions()) {
-            if (!peer->ended()) tickets.push_back(peer->put(message));
+            if (!peer->ended()) tickets.add(peer->put(Stream(message)));
         }
         return tickets;
     }
@@ -203,10 +245,10 @@ std::vector<Ticket> Server::put_each(const Stream& message, Peers peers) {
             if (known != registry_.end()) peer = known->second;
         }
         if (peer != nullptr) {
-            tickets.push_back(peer->put(message));
+            tickets.add(peer->put(Stream(message)));
         } else {
-            tickets.push_back(refused(Errc::unknown_peer, uuid,
-                                      "put: no client " + uuid.to_string() + " is known here"));
+            tickets.add(refused(Errc::unknown_peer, uuid,
+                                "put: no client " + uuid.to_string() + " is known here"));
         }
     }
     return tickets;
@@ -252,6 +294,17 @@ void Server::end_all() {
 void Server::kill_all() {
     for (const auto& peer : sessions()) {
         peer->post([peer] { peer->kill(); });
+    }
+    std::vector<std::weak_ptr<Farewell>> farewells;
+    {
+        const std::lock_guard lock(mutex_);
+        farewells.swap(farewells_);
+    }
+    // Every connection is closed before its reactor goes (transport/README.md).
+    for (const auto& weak : farewells) {
+        if (const auto farewell = weak.lock()) {
+            farewell->reactor().post([farewell] { farewell->finish(); });
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 namespace nq::detail {
 
+class Farewell;
 class Stranger;
 
 /// The server's role: a listener, the strangers that have not identified themselves, and the
@@ -35,11 +36,15 @@ class Server final : public Core {
     // For strangers; on the reactor thread of the connection.
     /// The stranger said who it is: brings the connection to its session, or refuses it.
     void identify(const Uuid& uuid, std::shared_ptr<Connection> connection);
+    /// The user does not want the stranger to have this identity.
+    void refuse(const Uuid& uuid, std::shared_ptr<Connection> connection);
+    /// How many there are; at least 1, for who asks is one.
+    [[nodiscard]] std::size_t strangers() const;
     /// The stranger is a stranger no more: dropped, with a reason for the log, or identified.
     void forget(std::uint64_t stranger, const std::string& reason);
 
   protected:
-    std::vector<Ticket> put_each(const Stream& message, Peers peers) override;
+    Tickets put_each(Stream message, Peers peers) override;
     void begin_close() override;
     void end_all() override;
     void kill_all() override;
@@ -53,11 +58,14 @@ class Server final : public Core {
         std::shared_ptr<Peer> peer;
         std::string reason;
     };
+    void end_departed(const Uuid& uuid);
     Admission admit(const Uuid& uuid, Reactor& reactor);
     void resume(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
                 const std::shared_ptr<Busy>& busy);
     void attach(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
                 const std::shared_ptr<Busy>& busy);
+    void turn_away(const Uuid& uuid, std::shared_ptr<Connection> connection,
+                   const std::string& reason);
     void part(std::shared_ptr<Connection> connection, std::optional<Uuid> refused);
     void drop_strangers(std::size_t keep);
     [[nodiscard]] std::vector<std::shared_ptr<Peer>> sessions() const;
@@ -68,6 +76,7 @@ class Server final : public Core {
     std::unordered_map<Uuid, std::shared_ptr<Peer>> registry_;
     std::list<std::weak_ptr<Peer>> lost_;  ///< oldest first; some may be back
     std::map<std::uint64_t, std::weak_ptr<Stranger>> strangers_;  ///< by age
+    std::vector<std::weak_ptr<Farewell>> farewells_;              ///< some may be over
     std::uint64_t next_stranger_ = 0;
     std::uint64_t strangers_dropped_ = 0;
     std::uint64_t identities_refused_ = 0;

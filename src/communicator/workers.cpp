@@ -30,13 +30,23 @@ Workers::Workers(unsigned count) {
         reactors_.push_back(std::make_unique<Reactor>());
         pointers_.push_back(reactors_.back().get());
     }
+    if (count > 1) return;
+    Reactor& reactor = first();
+    role_ = std::make_shared<Role>([&reactor](TimePoint until) { return reactor.run_once(until); },
+                                   [&reactor] { reactor.post([] {}); });
 }
 
 void Workers::start() {
     const SignalsBlocked blocked;
     try {
         for (Reactor* const reactor : pointers_) {
-            threads_.emplace_back([reactor] { reactor->run(); });
+            threads_.emplace_back([reactor, role = role_] {
+                if (role != nullptr) {
+                    role->stand_in();
+                } else {
+                    reactor->run();
+                }
+            });
         }
     } catch (...) {
         stop();

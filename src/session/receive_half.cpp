@@ -101,6 +101,9 @@ std::optional<ReceiveEvent> ReceiveHalf::parse_header() {
         return fail("a connection begins with a frame of 16 octets, not of " +
                     std::to_string(size));
     }
+    if (size > options_.frame_size) {
+        return fail("a frame of " + std::to_string(size) + " octets can't be meant");
+    }
     if (size == Uuid::k_size) {
         // Ini, fin, or a message: it takes all 16 octets to tell.
         if (available() < k_identity_size) return std::nullopt;
@@ -208,7 +211,8 @@ Stream ReceiveHalf::take_slice(std::size_t n) {
 // without copying.
 void ReceiveHalf::grow_large() {
     const std::uint64_t doubled = std::uint64_t{large_.capacity()} * 2;
-    large_.grow(static_cast<std::size_t>(std::min(piece_size_, doubled)));
+    large_.grow(static_cast<std::size_t>(std::min(piece_size_, doubled)),
+                static_cast<std::size_t>(piece_size_));
 }
 
 // Room for `least` octets from the first one not looked at yet on: the block given up when idle, if

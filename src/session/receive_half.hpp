@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +23,8 @@ struct ReceiveOptions {
     bool merge = true;                                    ///< ConnectionOptions::get_merge
     std::uint64_t message_size = std::uint64_t{1} << 40;  ///< octets, at least 16
     OnOversize on_oversize = OnOversize::split;
+    /// Octets. A longer frame can't be meant: a size read from the middle of something.
+    std::uint64_t frame_size = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// The peer's ini: who it is. Once per connection whose peer was not known before.
@@ -52,7 +55,7 @@ using ReceiveEvent = std::variant<Identified, Received, Oversized, Finished, Vio
 /// Between two reads nothing is held but a frame that is not whole yet.
 ///
 /// Invariants: parsed <= filled <= capacity of the block; filled <= capacity of the large buffer
-/// <= octets that came of it, at least doubled, or k_trusted_size.
+/// <= octets that came of it, at least doubled, or k_trusted_size, or a block that the pool kept.
 /// Pure: no socket, thread, clock or randomness. Thread safety: none; belongs to the holder of the
 /// session's receive baton.
 class ReceiveHalf {

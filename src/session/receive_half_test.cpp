@@ -205,6 +205,15 @@ TEST_CASE("an oversized message is refused before it came, and the session goes 
     }
 }
 
+TEST_CASE("a frame that can't be meant is a violation, one of just that size is a message") {
+    ReceiveOptions options;
+    options.frame_size = 100;
+    Receiver receiver = Receiver::of_peer(options);
+    const std::string text(100, 'x');
+    receiver.hear(frame(text) + header(101) + "what follows" + frame("ignored"));
+    CHECK(receiver.heard == Lines{text, "<violation>"});
+}
+
 TEST_CASE("a refused message takes no memory however long it is") {
     Receiver receiver =
         Receiver::of_peer({.message_size = 1000, .on_oversize = OnOversize::refuse});

@@ -16,10 +16,12 @@ SendHalf::SendHalf(const Uuid& self, const SendOptions& options, std::shared_ptr
     assert(options_.transport_size >= k_identity_size);
 }
 
-void SendHalf::put(Stream payload, std::optional<Uuid> target) {
+void SendHalf::put(Stream&& payload, const std::optional<Uuid>& target) {
     assert(!closing_);
     queued_bytes_ += payload.size();
-    frames_.push_back(Frame{std::move(payload), target});
+    Frame& frame = frames_.push_back();
+    frame.payload = std::move(payload);
+    frame.target = target;
     if (peer_ && target && *target != *peer_) {
         refused_.push_back(accepted() - 1);
         withdraw(frames_.back());
@@ -50,6 +52,7 @@ void SendHalf::close() { closing_ = true; }
 
 void SendHalf::abandon() {
     closing_ = true;
+    held_ = false;  // nothing is left to hold back
     const bool begun = next_.offset > 0 && !planted(Bug::abandon_cuts_frame);
     const std::size_t kept = next_.frame + (begun ? 1 : 0);
     while (frames_.size() > kept && !planted(Bug::abandon_sends_queue)) {
@@ -59,17 +62,19 @@ void SendHalf::abandon() {
     check();
 }
 
-void SendHalf::handle_connected() {
+void SendHalf::handle_connected(bool awaited) {
     assert(!connected_);
+    held_ = awaited;
     connected_ = true;
     check();
 }
 
-void SendHalf::handle_lost() {
+void SendHalf::handle_lost(std::uint64_t unwritten) {
     if (planted(Bug::cut_frame_not_sent_again) && settled_ > 0 && sent_ > settled_) {
         sent_ += frames_.empty() ? 0 : frames_.front().wire_size();
         settle();
     }
+    take_back(unwritten);
     connected_ = false;
     ini_staged_ = planted(Bug::ini_once_per_session);
     fin_ = Fin::none;
@@ -83,8 +88,20 @@ void SendHalf::handle_lost() {
     check();
 }
 
+// Frames that end in what was not written were not sent, whatever was taken.
+void SendHalf::take_back(std::uint64_t unwritten) {
+    const std::uint64_t written = taken_octets_ - std::min(unwritten, taken_octets_);
+    while (!unreleased_.empty() && unreleased_.back().end > written) {
+        queued_bytes_ += unreleased_.back().frame.payload.size();
+        frames_.push_front(std::move(unreleased_.back().frame));
+        unreleased_.pop_back();
+        --taken_;
+    }
+}
+
 void SendHalf::handle_identified(const Uuid& peer) {
     peer_ = peer;
+    held_ = false;
     for (std::size_t i = next_.frame; i < frames_.size(); ++i) {
         Frame& frame = frames_[i];
         if (!frame.target || *frame.target == peer || frame.withdrawn) continue;
@@ -96,18 +113,13 @@ void SendHalf::handle_identified(const Uuid& peer) {
     check();
 }
 
-std::optional<std::uint64_t> SendHalf::poll_refused() {
-    if (refused_.empty()) return std::nullopt;
-    const std::uint64_t number = refused_.front();
-    refused_.pop_front();
-    return number;
-}
-
-void SendHalf::handle_taken(std::size_t n) {
+void SendHalf::handle_taken(std::size_t n, std::size_t released) {
     assert(n <= staged_bytes_);
     staged_bytes_ -= n;
     sent_ += n;
     taken_octets_ += n;
+    released_octets_ += released;
+    assert(released_octets_ <= taken_octets_);
 
     std::size_t whole = 0;  // staged chunks wholly taken
     while (n > 0 && staged_[whole].size() <= n) n -= staged_[whole++].size();
@@ -117,6 +129,7 @@ void SendHalf::handle_taken(std::size_t n) {
     if (planted(Bug::block_reused_before_release) && staged_.empty()) block_used_ = 0;
 
     settle();
+    if (released > 0) drop_block_if_idle();
     check();
 }
 
@@ -130,9 +143,14 @@ void SendHalf::settle() {
         if (planted(Bug::taken_frame_sent_again) && sent_ - settled_ == size) break;
         settled_ += size;
         queued_bytes_ -= frames_.front().payload.size();
-        frames_.pop_front();
         ++taken_;
-        unreleased_ends_.push_back(taken_octets_ - (sent_ - settled_));
+        const std::uint64_t end = taken_octets_ - (sent_ - settled_);
+        if (unreleased_.empty() && end <= released_octets_) {
+            ++released_;
+        } else {
+            unreleased_.push_back({std::move(frames_.front()), end});
+        }
+        frames_.pop_front();
         if (next_.frame > 0) --next_.frame;
     }
     if (fin_ == Fin::staged && frames_.empty() && sent_ - settled_ == k_identity_size) {
@@ -152,10 +170,11 @@ void SendHalf::handle_released(std::size_t n) {
 
 void SendHalf::settle_released() {
     const std::uint64_t free = planted(Bug::released_when_taken) ? taken_octets_ : released_octets_;
-    while (!unreleased_ends_.empty() && unreleased_ends_.front() <= free) {
-        unreleased_ends_.pop_front();
+    while (!unreleased_.empty() && unreleased_.front().end <= free) {
+        unreleased_.pop_front();
         ++released_;
     }
+    unreleased_.trim();
 }
 
 // Octets that may still be staged. One copy of up to a block may cross from one block into the
@@ -180,6 +199,7 @@ void SendHalf::stage() {
         ini_staged_ = true;
         stage_copy(identity_);
     }
+    if (held_) return;
     const bool skip_queue = planted(Bug::fin_before_queue) && closing_;
     while (next_.frame < frames_.size() && room() > 0 && !skip_queue) {
         if (!stage_frame()) return;
@@ -194,6 +214,7 @@ void SendHalf::stage() {
 // Stages what there is room for of the frame at the cursor; false if it must wait.
 bool SendHalf::stage_frame() {
     const Frame& frame = frames_[next_.frame];
+    if (stage_small(frame)) return true;
     const bool stranger = !peer_ && !planted(Bug::target_not_awaited);
     if (frame.target && !frame.withdrawn && stranger) return false;
     const std::size_t size = frame.wire_size();
@@ -209,11 +230,10 @@ bool SendHalf::stage_frame() {
         const bool copied = options_.merge && chunk.size() < options_.efficient_size;
         const std::size_t most = copied ? std::min(room(), limits::k_block_size) : room();
         const std::size_t n = std::min(chunk.size() - next_.chunk_offset, most);
-        const Chunk part = chunk.slice(next_.chunk_offset, n);
         if (copied) {
-            stage_copy(part.octets());
+            stage_copy(chunk.octets().subspan(next_.chunk_offset, n));
         } else {
-            append(part);
+            append(chunk.slice(next_.chunk_offset, n));
         }
         next_.offset += n;
         next_.chunk_offset += n;
@@ -221,6 +241,39 @@ bool SendHalf::stage_frame() {
     }
     if (next_.offset == size) next_ = Cursor{.frame = next_.frame + 1};
     return true;
+}
+
+// A frame that can be copied whole behind the last one: the way of nearly all small messages, in
+// one go. False: it takes the long way.
+bool SendHalf::stage_small(const Frame& frame) {
+    const std::size_t size = frame.payload.size();
+    const std::size_t wire_size = k_header_size + size;
+    if (next_.offset != 0 || frame.withdrawn || frame.target || frame.payload.chunk_count() != 1 ||
+        !options_.merge || size >= options_.efficient_size ||
+        wire_size > block_size_ - block_used_ || wire_size > room() || !block_is_open()) {
+        return false;
+    }
+    std::byte* const target = block_.get() + block_used_;
+    const Header header = encode_header(size);
+    std::memcpy(target, header.data(), header.size());
+    std::memcpy(target + header.size(), frame.payload.chunk(0).data(), size);
+    extend_block(wire_size);
+    ++next_.frame;
+    return true;
+}
+
+// Do the octets staged last lie in the block, up to where it is used?
+bool SendHalf::block_is_open() const {
+    return !staged_.empty() && staged_.back().owner() == block_ &&
+           staged_.back().data() + staged_.back().size() == block_.get() + block_used_;
+}
+
+// So many octets were copied behind those staged last.
+void SendHalf::extend_block(std::size_t n) {
+    staged_.back().extend(n);
+    staged_bytes_ += n;
+    copied_bytes_ += n;
+    block_used_ += n;
 }
 
 // Stages a copy, behind the last one where that is possible.
@@ -235,16 +288,13 @@ void SendHalf::stage_copy(std::span<const std::byte> octets) {
         const std::size_t n = std::min(octets.size(), block_size_ - block_used_);
         std::byte* const target = block_.get() + block_used_;
         std::memcpy(target, octets.data(), n);
-        block_used_ += n;
-        copied_bytes_ += n;
         octets = octets.subspan(n);
-        if (!staged_.empty() && staged_.back().owner() == block_ &&
-            staged_.back().data() + staged_.back().size() == target) {
-            const Chunk& last = staged_.back();
-            staged_.back() = Chunk(Chunk::Octets(last.data(), last.size() + n), block_);
-            staged_bytes_ += n;
+        if (block_is_open()) {
+            extend_block(n);
         } else {
             append(Chunk(Chunk::Octets(target, n), block_));
+            copied_bytes_ += n;
+            block_used_ += n;
         }
     }
 }
@@ -267,7 +317,7 @@ void SendHalf::check() const {
     assert(settled_ <= sent_);
     assert(next_.frame <= frames_.size());
     assert(staged_.empty() == (staged_bytes_ == 0));
-    assert(released_ + unreleased_ends_.size() == taken_);
+    assert(released_ + unreleased_.size() == taken_);
 }
 
 }  // namespace nq::detail

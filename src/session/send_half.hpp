@@ -13,6 +13,7 @@
 #include <net_queue/uuid.hpp>
 
 #include "buffer/pool.hpp"
+#include "buffer/ring.hpp"
 #include "session/frame.hpp"
 
 namespace nq::detail {
@@ -25,7 +26,8 @@ struct SendOptions {
 
 /// What one side sends in one session, as octets: ini, messages, fin (WIRE.md, Framing and
 /// Session). Outlives connections: a frame cut off by the loss of one is sent again whole on the
-/// next; a frame wholly taken counts as sent.
+/// next, and so are those that the transport took but says it never wrote; other frames wholly
+/// taken count as sent.
 ///
 /// Messages are counted from 0 in the order of `put`. Invariants:
 /// released() <= taken() <= staged frames <= accepted(); octets released <= taken <= offered.
@@ -39,7 +41,7 @@ class SendHalf {
     /// Queues a message; its number is accepted() before the call. With `target`, it is sent only
     /// once the peer is known to be that one, and refused (see poll_refused) if it is not.
     /// REQUIRES: !closing().
-    void put(Stream payload, std::optional<Uuid> target = std::nullopt);
+    void put(Stream&& payload, const std::optional<Uuid>& target = std::nullopt);
     /// Takes message `number` out of the queue if no octet of it was offered yet. Its number counts
     /// as sent and released in its turn.
     [[nodiscard]] bool cancel(std::uint64_t number);
@@ -50,24 +52,33 @@ class SendHalf {
     void abandon();
 
     // What happened.
-    /// A connection carries the session from now on: ini first, then the cut frame again.
-    void handle_connected();
-    /// The connection is gone, and with it the octets offered but not taken. The transport holds no
-    /// memory of the session any more.
-    void handle_lost();
+    /// A connection carries the session from now on: ini first, then the cut frame again; if the
+    /// peer is `awaited`, that not before handle_identified.
+    void handle_connected(bool awaited = false);
+    /// The connection is gone, and with it the octets offered but not taken, and of those taken the
+    /// last `unwritten`. The transport holds no memory of the session any more.
+    void handle_lost(std::uint64_t unwritten = 0);
     /// The peer's ini came.
     void handle_identified(const Uuid& peer);
-    /// The transport took the first n octets offered. REQUIRES: n <= octets offered.
-    void handle_taken(std::size_t n);
+    /// The transport took the first n octets offered, and the memory of the next `released` octets
+    /// taken is free. REQUIRES: n <= octets offered, and as handle_released.
+    void handle_taken(std::size_t n, std::size_t released = 0);
     /// The memory of the next n octets taken is free. REQUIRES: released + n <= taken.
     void handle_released(std::size_t n);
+    /// Nothing was put for a while: memory that holds nothing is given back.
+    void handle_idle() { frames_.trim(); }
 
     // What next.
     /// The next octets to send, at most transport_size in at most k_transmit_chunks pieces; the
     /// same, less what was taken, until handle_taken. Empty: nothing to send now.
     [[nodiscard]] std::span<const Chunk> poll_transmit();
     /// A message that will not be sent, since its target is not the peer.
-    [[nodiscard]] std::optional<std::uint64_t> poll_refused();
+    [[nodiscard]] std::optional<std::uint64_t> poll_refused() {
+        if (refused_.empty()) return std::nullopt;
+        const std::uint64_t number = refused_.front();
+        refused_.pop_front();
+        return number;
+    }
 
     // Queries.
     [[nodiscard]] std::uint64_t accepted() const { return taken_ + frames_.size(); }
@@ -81,6 +92,8 @@ class SendHalf {
     [[nodiscard]] std::size_t unreleased_octets() const {
         return static_cast<std::size_t>(taken_octets_ - released_octets_);
     }
+    /// Memory is kept for messages to come: handle_idle will be due.
+    [[nodiscard]] bool holds_memory() const { return frames_.trimmable(); }
     [[nodiscard]] bool closing() const { return closing_; }
     /// The transport took our fin: nothing more will be sent on this connection.
     [[nodiscard]] bool fin_taken() const { return fin_ == Fin::taken; }
@@ -107,12 +120,16 @@ class SendHalf {
 
     void stage();
     [[nodiscard]] bool stage_frame();
+    [[nodiscard]] bool stage_small(const Frame& frame);
     void stage_copy(std::span<const std::byte> octets);
+    [[nodiscard]] bool block_is_open() const;
+    void extend_block(std::size_t n);
     void append(Chunk chunk);
     [[nodiscard]] std::size_t room() const;
     void withdraw(Frame& frame);
     void settle();
     void settle_released();
+    void take_back(std::uint64_t unwritten);
     void drop_block_if_idle();
     void check() const;
 
@@ -122,12 +139,13 @@ class SendHalf {
     const std::shared_ptr<BufferPool> pool_;
 
     // The queue; frames_[0] is message number taken_.
-    std::deque<Frame> frames_;
+    Ring<Frame> frames_;
     std::uint64_t taken_ = 0;
     std::uint64_t released_ = 0;
     std::uint64_t queued_bytes_ = 0;
     bool closing_ = false;
     std::optional<Uuid> peer_;
+    bool held_ = false;  ///< nothing but the ini goes out
     std::deque<std::uint64_t> refused_;
 
     // This connection: what is staged, how many octets were taken, and up to where they were whole
@@ -143,9 +161,13 @@ class SendHalf {
     std::uint64_t settled_ = 0;
 
     // Release: octets since the beginning of the session, and where each message ends in them.
+    struct Unreleased {
+        Frame frame;
+        std::uint64_t end = 0;
+    };
     std::uint64_t taken_octets_ = 0;
     std::uint64_t released_octets_ = 0;
-    std::deque<std::uint64_t> unreleased_ends_;
+    Ring<Unreleased> unreleased_;
 
     // The block that small octets are copied into.
     std::shared_ptr<std::byte> block_;

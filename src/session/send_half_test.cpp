@@ -149,7 +149,7 @@ TEST_CASE("with put_merge off every chunk goes from where it is") {
     const Chunk a("one"), b("two");
     Stream payload(a);
     payload.write_chunk(b);
-    sender.half.put(payload);
+    sender.half.put(Stream(payload));
     const auto chunks = sender.half.poll_transmit();
     REQUIRE(sizes_of(chunks) == std::vector<std::size_t>{24 + 8, 3, 3});
     CHECK(chunks[1].data() == a.data());
@@ -187,11 +187,11 @@ TEST_CASE("a call to the transport gets a bounded number of chunks and of copied
     Stream payload;
     for (int i = 0; i < 500; ++i)
         payload.write_chunk(Chunk(std::string(limits::k_block_size, 'x')));
-    sender.half.put(payload);
+    sender.half.put(Stream(payload));
     CHECK(sender.half.poll_transmit().size() <= limits::k_transmit_chunks);
     CHECK(sender.offered().size() <= limits::k_staged_copy_max + limits::k_block_size);
     Sender scattered = Sender::connected({.merge = false});
-    scattered.half.put(payload);
+    scattered.half.put(Stream(payload));
     CHECK(scattered.half.poll_transmit().size() <= limits::k_transmit_chunks);
     CHECK(scattered.send().size() == 24 + 8 + payload.size());
 }
@@ -267,6 +267,56 @@ TEST_CASE("a lost connection holds no memory: what it took is released") {
     CHECK(sender.half.released() == 0);
     sender.half.handle_lost();
     CHECK(sender.half.released() == 1);
+}
+
+TEST_CASE("what a lost connection took and did not write is sent again, in order") {
+    Sender sender = Sender::connected();
+    for (const char* text : {"one", "two", "three"}) sender.put(text);
+    const std::string all = k_ini + frame("one") + frame("two") + frame("three");
+    CHECK(sender.take(SIZE_MAX) == all);
+    sender.half.handle_released(k_ini.size() + frame("one").size());
+    CHECK(sender.half.taken() == 3);
+    std::size_t unwritten = 0;
+    std::string again;
+    std::uint64_t released = 3;
+    SUBCASE("all was written") {}
+    SUBCASE("the last octet was not") {
+        unwritten = 1;
+        again = frame("three");
+        released = 2;
+    }
+    SUBCASE("nothing was but what is released") {
+        unwritten = frame("two").size() + frame("three").size();
+        again = frame("two") + frame("three");
+        released = 1;
+    }
+    sender.half.handle_lost(unwritten);
+    CHECK(sender.half.released() == released);
+    CHECK(sender.half.taken() == released);
+    CHECK(sender.half.accepted() == 3);
+    sender.half.handle_connected();
+    CHECK(sender.send() == k_ini + again);
+    CHECK(sender.half.released() == 3);
+    CHECK(sender.half.queued_bytes() == 0);
+}
+
+TEST_CASE("a peer that is awaited hears no more than the ini until it answers") {
+    Sender sender = Sender::connected();
+    sender.half.handle_identified(k_peer);
+    CHECK(sender.send() == k_ini);
+    sender.half.handle_lost();
+    sender.put("for the one I know");
+    sender.half.close();
+    sender.half.handle_connected(true);
+    CHECK(sender.send() == k_ini);
+    SUBCASE("it is the same") {
+        sender.half.handle_identified(k_peer);
+        CHECK(sender.send() == frame("for the one I know") + k_fin);
+    }
+    SUBCASE("it is another") {
+        sender.half.abandon();
+        CHECK(sender.send() == k_fin);
+    }
 }
 
 TEST_CASE("a message of which no octet was offered can be cancelled, once") {

@@ -57,12 +57,15 @@ void Session::handle_fin_seen(TimePoint now) {
     if (role_ == Role::server) {
         if (!ending_ && !planted(Bug::server_ignores_fin)) order(Order::close);
     } else if (!closing_ && !ending_) {
-        // Nobody asked for it: the server ends the session, and reads only for our fin.
-        ending_ = dismissed_ = true;
-        order(planted(Bug::dismissed_sends_queue) ? Order::close : Order::abandon);
-        deadline_ = now + timeouts_.fin;
+        become_dismissed(now);  // nobody asked for it: the server reads only for our fin
     }
     finish_if_both_fins();
+}
+
+void Session::become_dismissed(TimePoint now) {
+    ending_ = dismissed_ = true;
+    order(planted(Bug::dismissed_sends_queue) ? Order::close : Order::abandon);
+    deadline_ = now + timeouts_.fin;
 }
 
 void Session::handle_fin_taken(TimePoint) {
@@ -89,6 +92,24 @@ void Session::handle_lost(TimePoint now) {
     state_ = State::lost;
     if (planted(Bug::never_expires)) return;
     deadline_ = planted(Bug::expires_at_once) ? now : now + timeouts_.expiry;
+}
+
+void Session::handle_interrupted(TimePoint now) {
+    // After one fin there is nothing to come back for.
+    if (role_ == Role::server || ending_ || fin_seen_) return handle_lost(now);
+    if (ended()) return;
+    state_ = State::lost;
+    // One that is lost again before its server answered has no more time for it.
+    if (!deadline_) deadline_ = now + timeouts_.connect;
+}
+
+void Session::handle_replaced(TimePoint now) {
+    if (!ended() && !ending_) become_dismissed(now);
+}
+
+void Session::handle_broken(TimePoint now) {
+    handle_lost(now);
+    if (!ended()) become_ended(Reason::reset);
 }
 
 void Session::handle_unreachable(TimePoint) {

@@ -13,10 +13,10 @@ namespace nq::detail {
 /// octets are the business of its two halves (SendHalf, ReceiveHalf); what happens to them is told
 /// here, and what they have to do is asked from here (WIRE.md, Session).
 ///
-///                 connected              lost (server)
+///                 connected          lost (server), interrupted (client)
 ///     connecting ----------> open <----------------------> lost
-///         |                   | fins exchanged,  connected   | expired
-///         | close, timeout    | lost (client)                |
+///         |                   | fins exchanged,  connected   | expired (server),
+///         | close, timeout    | lost (client)                | timeout (client)
 ///         +---------------> ended <--------------------------+
 ///
 /// Pure: no socket, thread, clock or randomness; time is an argument. Thread safety: none; belongs
@@ -33,13 +33,13 @@ class Session {
         finished,   ///< both fins were exchanged
         dismissed,  ///< client: the server sent a fin that was not asked for
         reset,      ///< the connection was lost: a client's, or a server's after the peer's fin
-        no_answer,  ///< client: no connection, or no ini, within connect_timeout
+        no_answer,  ///< client: no connection, or no ini, within connect_timeout (of a loss)
         expired,    ///< server: lost, and not back in time
         closed,     ///< closed here while no peer was there to say goodbye to
         deadline,   ///< ended here, and the peer's fin did not come in time
     };
     struct Timeouts {
-        Duration connect = std::chrono::seconds{30};  ///< client: until the server's ini
+        Duration connect = std::chrono::seconds{30};  ///< client: until the server's ini, each time
         Duration expiry = std::chrono::seconds{120};  ///< server: how long a lost session is kept
         Duration fin = std::chrono::seconds{5};       ///< after end(): until the peer's fin
     };
@@ -73,6 +73,12 @@ class Session {
     /// The transport took our fin.
     void handle_fin_taken(TimePoint now);
     void handle_lost(TimePoint now);
+    /// Lost; but a client's server, which had answered, keeps the session for it to come back.
+    void handle_interrupted(TimePoint now);
+    /// Client: it came back, and another server answers: says goodbye to that one.
+    void handle_replaced(TimePoint now);
+    /// Lost, and what comes next could not continue it: no other connection can.
+    void handle_broken(TimePoint now);
     /// Client: nobody can be reached, and trying again is of no use.
     void handle_unreachable(TimePoint now);
     void handle_timeout(TimePoint now);
@@ -91,6 +97,7 @@ class Session {
 
   private:
     void become_ended(Reason reason);
+    void become_dismissed(TimePoint now);
     void finish_if_both_fins();
     void order(Order order);
 
@@ -100,7 +107,7 @@ class Session {
     Reason reason_ = Reason::none;
     bool closing_ = false;    ///< close was called
     bool ending_ = false;     ///< end was called, or the server dismissed us
-    bool dismissed_ = false;  ///< client: the server's fin came before any close or end of ours
+    bool dismissed_ = false;  ///< client: the server ends it, before any close or end of ours
     bool fin_seen_ = false;
     bool fin_taken_ = false;
     Order order_ = Order::none;

@@ -34,6 +34,7 @@ struct Life {
     void fin_seen() { session.handle_fin_seen(now); }
     void fin_taken() { session.handle_fin_taken(now); }
     void lost() { session.handle_lost(now); }
+    void interrupted() { session.handle_interrupted(now); }
     void wait(seconds duration) {
         now += duration;
         session.handle_timeout(now);
@@ -206,6 +207,18 @@ TEST_CASE("a client that said fin is not awaited any more") {
     server.check(State::ended, Reason::reset);
 }
 
+TEST_CASE("a session whose stream is broken ends at once: nobody can continue it") {
+    for (const Role role : {Role::server, Role::client}) {
+        Life life = Life::open(role);
+        life.session.handle_broken(life.now);
+        life.check(State::ended, Reason::reset);
+    }
+    Life closing = Life::open(Role::server);
+    closing.close();
+    closing.session.handle_broken(closing.now);
+    closing.check(State::ended, Reason::closed);
+}
+
 TEST_CASE("a closing server serves on until its client leaves") {
     Life server = Life::open(Role::server);
     server.close();
@@ -308,4 +321,85 @@ TEST_CASE("nothing wakes an ended session") {
     client.wait(seconds{1000});
     client.check(State::ended, Reason::reset);
     client.check_told(Order::none);
+}
+
+TEST_CASE("a client that may come back has as long for it as for its first connection") {
+    Life client = Life::open(Role::client);
+    client.interrupted();
+    client.check(State::lost);
+    client.check_due_in(seconds{30});
+    SUBCASE("it is answered in time") {
+        client.wait(seconds{29});
+        client.connected();
+        client.identified();
+        client.check(State::open);
+        CHECK_FALSE(client.session.poll_timeout());
+        client.wait(seconds{1'000'000});
+        client.check(State::open);
+    }
+    SUBCASE("connections without an answer give it no more time") {
+        for (int i = 0; i < 29; ++i) {
+            client.wait(seconds{1});
+            client.connected();
+            client.interrupted();
+        }
+        client.check(State::lost);
+        client.wait(seconds{1});
+        client.check(State::ended, Reason::no_answer);
+    }
+    SUBCASE("nobody can be reached any more") {
+        client.session.handle_unreachable(client.now);
+        client.check(State::ended, Reason::no_answer);
+    }
+    SUBCASE("it closes meanwhile: what is queued still has its chance") {
+        client.close();
+        client.check(State::lost);
+        client.check_told(Order::close);
+        client.connected();
+        client.identified();
+        client.fin_taken();
+        client.fin_seen();
+        client.check(State::ended, Reason::finished);
+    }
+    SUBCASE("it has no time to say goodbye") {
+        client.end();
+        client.check(State::ended, Reason::closed);
+    }
+}
+
+TEST_CASE("a client has nothing to come back for after the server's fin, or its own end") {
+    Life client = Life::open(Role::client);
+    Reason reason = Reason::none;
+    SUBCASE("dismissed") {
+        client.fin_seen();
+        reason = Reason::dismissed;
+    }
+    SUBCASE("closing, and the server said goodbye") {
+        client.close();
+        client.fin_seen();
+        reason = Reason::reset;
+    }
+    SUBCASE("ending") {
+        client.end();
+        reason = Reason::reset;
+    }
+    client.interrupted();
+    client.check(State::ended, reason);
+}
+
+TEST_CASE("a client that finds another server in the old one's place says goodbye to it") {
+    Life client = Life::open(Role::client);
+    client.interrupted();
+    client.connected();
+    client.session.handle_replaced(client.now);
+    client.check(State::open);
+    client.check_told(Order::abandon);
+    client.check_due_in(seconds{5});
+    SUBCASE("which answers") {
+        client.fin_taken();
+        client.fin_seen();
+    }
+    SUBCASE("which does not") { client.wait(seconds{5}); }
+    SUBCASE("which goes") { client.interrupted(); }
+    client.check(State::ended, Reason::dismissed);
 }
