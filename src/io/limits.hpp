@@ -35,6 +35,29 @@ constexpr std::chrono::milliseconds k_accept_pause_max{1000};
 /// costs nothing against its octets.
 constexpr std::size_t k_views_per_call = 64;
 
+/// Octets of plain text in one TLS record at most, and what a record of them takes encrypted
+/// (RFC 8446, 5.1 and 5.2; TLS 1.2 allows more padding and is never given it).
+constexpr std::size_t k_tls_record = std::size_t{16} << 10;
+constexpr std::size_t k_tls_record_encrypted = k_tls_record + 256 + 5;
+
+/// Records that are encrypted before the kernel is called: with 4 its call costs a tenth of the
+/// encryption, and a session holds at most 65 KiB of them, only while its socket is full.
+constexpr int k_records_per_write = 4;
+
+/// Octets that wait for the kernel under TLS: the records above, or a handshake (whose chain of
+/// certificates OpenSSL bounds at 100 KiB), and thousands of the answers of 27 octets that a peer
+/// may ask for (new keys, RFC 8446, 4.6.3). Who reads none of so many means no good.
+constexpr std::size_t k_tls_outgoing_max = std::size_t{256} << 10;
+
+/// Octets read ahead from a socket under TLS: as many records as above in one call.
+constexpr std::size_t k_tls_read_ahead = k_records_per_write * k_tls_record_encrypted;
+
+/// Time for a TLS handshake of a client's dial, which takes two round trips and a signature.
+constexpr std::chrono::seconds k_tls_handshake{10};
+
+/// How long a connection that was closed here may take to hand over what its layer still holds.
+constexpr std::chrono::seconds k_held_at_close{5};
+
 /// Names being looked up at once in one process, each on a thread of its own. A client looks up
 /// one at a time; the rest is for lookups given up while the system still waits for an answer.
 constexpr int k_lookups = 64;

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "handoff/this_thread.hpp"
+
 namespace nq::detail {
 
 namespace {
@@ -24,13 +26,7 @@ constexpr std::uint32_t k_interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 /// Marks the event of the eventfd; no descriptor is that large.
 constexpr std::uint64_t k_wakeup_key = ~std::uint64_t{0};
 /// A longer wait is cut to this; the next round waits for the rest.
-constexpr auto k_wait_max = std::chrono::hours(1);
-
-/// A number no other living thread has.
-std::uint64_t this_thread() {
-    thread_local const char here = 0;
-    return reinterpret_cast<std::uintptr_t>(&here);
-}
+constexpr Duration k_wait_max = std::chrono::hours(1);
 
 std::uint64_t event_key(int fd, std::uint32_t generation) {
     return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
@@ -133,27 +129,36 @@ bool Reactor::run_once(TimePoint until) {
 }
 
 int Reactor::wait(TimePoint until, epoll_event* events, int events_max) {
-    int timeout_ms = 0;
+    Duration wait{0};
     const bool busy = stopped_ || !tasks_.empty();
     if (!busy) {
-        timeout_ms = wait_ms(until);
+        wait = wait_until(until);
         wakeup_.prepare();
-        if (!tasks_.empty()) timeout_ms = 0;  // posted before they could see this side asleep
+        if (!tasks_.empty()) wait = Duration{0};  // posted before they could see this side asleep
     }
-    const int ready = ::epoll_wait(epoll_, events, events_max, timeout_ms);
+    const int ready = wait_for(wait, events, events_max);
     if (!busy) wakeup_.cancel();
     assert(ready >= 0 || errno == EINTR);
     return ready;
 }
 
-int Reactor::wait_ms(TimePoint until) const {
-    if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first);
-    const TimePoint now = Clock::now();
-    if (until <= now) return 0;
+int Reactor::wait_for(Duration wait, epoll_event* events, int events_max) {
+    if (fine_waits_) {
+        const auto whole = std::chrono::floor<std::chrono::seconds>(wait);
+        const timespec time{whole.count(), (wait - whole) / std::chrono::nanoseconds(1)};
+        const int ready = ::epoll_pwait2(epoll_, events, events_max, &time, nullptr);
+        if (ready >= 0 || errno != ENOSYS) return ready;
+        fine_waits_ = false;
+    }
     // Rounded up: rounding down would spin through the last part of a millisecond.
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(until - now, k_wait_max));
-    return static_cast<int>(left.count());
+    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait);
+    return ::epoll_wait(epoll_, events, events_max, static_cast<int>(wait_ms.count()));
+}
+
+Duration Reactor::wait_until(TimePoint until) const {
+    if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first);
+    if (until == TimePoint::max()) return k_wait_max;
+    return std::clamp<Duration>(until - Clock::now(), Duration{0}, k_wait_max);
 }
 
 void Reactor::serve(int ready, const epoll_event* events) {

@@ -95,7 +95,8 @@ class Reactor {
     /// that is not watched is left alone.
     void unwatch(int fd) noexcept;
 
-    /// Calls `task` once at `due` or soon after (at most a millisecond or so, if not busy).
+    /// Calls `task` once at `due` or soon after: if not busy, within what the kernel takes to wake
+    /// a thread; a millisecond more before Linux 5.11.
     [[nodiscard]] Timer call_at(TimePoint due, Task task);
     [[nodiscard]] Timer call_after(Duration delay, Task task);
     /// When this round began: good enough for deadlines, and free.
@@ -114,11 +115,13 @@ class Reactor {
     void run_timers();
     void serve(int ready, const epoll_event* events);
     [[nodiscard]] std::shared_ptr<Source> find(int fd, std::uint32_t generation) const;
-    [[nodiscard]] int wait_ms(TimePoint until) const;
+    int wait_for(Duration wait, epoll_event* events, int events_max);
+    [[nodiscard]] Duration wait_until(TimePoint until) const;
 
     // Constant after construction.
     int epoll_ = -1;
     int event_ = -1;
+    bool fine_waits_ = true;  ///< the kernel has epoll_pwait2(2); by the thread that runs
 
     // Belong to the reactor thread.
     std::vector<Watch> watches_;  // by descriptor

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/socket.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/uio.h>
@@ -36,6 +37,18 @@ Io outcome(ssize_t moved, std::size_t asked) noexcept {
         io.error = errno;
     }
     return io;
+}
+
+/// One sendmsg(2) of all the views.
+Io send_views(int fd, std::span<iovec> views, std::size_t asked) noexcept {
+    msghdr message{};
+    message.msg_iov = views.data();
+    message.msg_iovlen = views.size();
+    ssize_t moved = 0;
+    do {
+        moved = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    } while (moved < 0 && errno == EINTR);
+    return outcome(moved, asked);
 }
 
 }  // namespace
@@ -101,14 +114,12 @@ Io Socket::send(std::span<const Chunk> chunks) const noexcept {
         asked += chunk.size();
     }
     if (asked == 0) return {.complete = true};
-    msghdr message{};
-    message.msg_iov = views.data();
-    message.msg_iovlen = count;
-    ssize_t moved = 0;
-    do {
-        moved = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-    } while (moved < 0 && errno == EINTR);
-    return outcome(moved, asked);
+    return send_views(fd_, std::span(views).first(count), asked);
+}
+
+Io Socket::send(std::span<const std::byte> octets) const noexcept {
+    std::array<iovec, 1> view{{{const_cast<std::byte*>(octets.data()), octets.size()}}};
+    return send_views(fd_, view, octets.size());
 }
 
 Io Socket::receive(std::span<const std::span<std::byte>> targets) const noexcept {
@@ -147,6 +158,8 @@ int Socket::take_error() const noexcept {
     socklen_t size = sizeof error;
     return ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
+
+Socket Socket::duplicate() const noexcept { return Socket(::fcntl(fd_, F_DUPFD_CLOEXEC, 0)); }
 
 std::string error_text(int error) { return std::system_category().message(error); }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <net_queue/stream.hpp>
 
@@ -23,6 +24,8 @@ struct Io {
     std::size_t size = 0;
     /// Everything asked for was moved. If not, readiness will be reported.
     bool complete = false;
+    /// Not complete, and the socket will not report it: more can be had at once.
+    bool again = false;
     int error = 0;  ///< an errno
 };
 
@@ -55,6 +58,7 @@ class Socket {
 
     /// One sendmsg(2). REQUIRES: chunks.size() <= limits::k_views_per_call.
     [[nodiscard]] Io send(std::span<const Chunk> chunks) const noexcept;
+    [[nodiscard]] Io send(std::span<const std::byte> octets) const noexcept;
     /// One recvmsg(2). REQUIRES: as for send, and the targets are not all empty.
     [[nodiscard]] Io receive(std::span<const std::span<std::byte>> targets) const noexcept;
     /// The peer sees the end of the stream after what was sent.
@@ -65,6 +69,11 @@ class Socket {
     void discard_on_close() const noexcept;
     /// The pending error of the socket, which is cleared.
     [[nodiscard]] int take_error() const noexcept;
+
+    /// A second descriptor of the same socket; not valid if the system gives none (see errno).
+    [[nodiscard]] Socket duplicate() const noexcept;
+    /// Leaves the descriptor to the caller.
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
     [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
     [[nodiscard]] int fd() const noexcept { return fd_; }

@@ -134,11 +134,13 @@ Scene::Scene(Candidate& with) : candidate(with) {
     auto listening = candidate.transport->listen(
         reactors, candidate.location,
         [this](std::shared_ptr<Connection> connection) {
+            if (on_accept) return on_accept(std::move(connection));
             accepted.push_back(std::move(connection));
         },
         [this](LogLevel, const std::string& text) { log.push_back(text); });
     REQUIRE_MESSAGE(listening.has_value(), candidate.name);
     listener = std::move(*listening);
+    run_until([this] { return listener->wait_listening(std::chrono::milliseconds(0)); });
 }
 
 Scene::~Scene() {
@@ -152,7 +154,13 @@ Scene::~Scene() {
 Scene::Pair Scene::connect(bool start) {
     auto opened = dial(listener->location());
     REQUIRE_MESSAGE(opened.has_value(), candidate.name);
+    if (candidate.through_broker) introduce(**opened);
     run_until([this] { return !accepted.empty(); });
+    if (candidate.through_broker) {
+        std::array<std::byte, 1> room;
+        const std::array<Connection::Target, 1> targets{Connection::Target(room)};
+        CHECK(accepted.back()->receive(targets).value() == 1);
+    }
     opened_.insert(opened_.end(), {*opened, accepted.back()});
     Pair pair{std::make_shared<Talker>(*opened, 1), std::make_shared<Talker>(accepted.back(), 2)};
     accepted.pop_back();
@@ -161,6 +169,12 @@ Scene::Pair Scene::connect(bool start) {
         pair.server->start();
     }
     return pair;
+}
+
+// An octet, which makes the client known.
+void Scene::introduce(Connection& client) {
+    const std::array<Chunk, 1> octet{Chunk("!")};
+    CHECK(client.send(octet).value().taken == 1);
 }
 
 Result<std::shared_ptr<Connection>> Scene::dial(const NetworkLocation& location) {

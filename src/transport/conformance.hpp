@@ -31,6 +31,12 @@ struct Candidate {
     NetworkLocation location;
     /// Octets a test of size sends: fewer where each takes long.
     std::size_t large = k_large;
+    /// A broker stands between the two: an end learns of the other by its first octets, of no end
+    /// of a stream, and of no server that is not there; and what nobody reads piles up there.
+    bool through_broker = false;
+    /// How many connect at once: fewer where both ends of each, on the test's one thread, take so
+    /// long that a starved machine could not keep the handshake's deadline for the last of them.
+    std::size_t crowd = 200;
 };
 
 /// Each test executable says what it tests; called once per test case.
@@ -112,9 +118,11 @@ class Scene {
     Reactor reactor;
     std::unique_ptr<Listener> listener;
     std::vector<std::shared_ptr<Connection>> accepted;
+    std::function<void(std::shared_ptr<Connection>)> on_accept;  // instead of into `accepted`
     std::vector<std::string> log;
 
   private:
+    void introduce(Connection& client);
     std::vector<std::weak_ptr<Connection>> opened_;
 };
 

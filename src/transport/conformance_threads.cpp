@@ -63,6 +63,7 @@ std::unique_ptr<Listener> listen_on(Candidate& candidate, std::span<Reactor* con
         REQUIRE(listening.has_value());
         listener = std::move(*listening);
     });
+    REQUIRE(listener->wait_listening(k_deadline));
     return listener;
 }
 
@@ -101,9 +102,12 @@ TEST_CASE("connections go round the reactors, each served on its own thread") {
                 if (talker->heard.empty()) return;
                 talker->say(Chunk(std::exchange(talker->heard, {})));
             };
+            {
+                // Before it starts: all there is to echo may have come already.
+                const std::lock_guard lock(mutex);
+                servers.push_back(echo);
+            }
             echo->start();
-            const std::lock_guard lock(mutex);
-            servers.push_back(std::move(echo));
         });
 
         const std::string text = pattern(std::min(candidate.large, std::size_t{100'000}));
@@ -133,7 +137,9 @@ TEST_CASE("connections go round the reactors, each served on its own thread") {
             ++served[&server->connection().reactor() == reactors[0] ? 0 : 1];
             server->connection().close();
         }
-        CHECK(served == std::array<int, 2>{2, 2});
+        // The links of a server with its broker are one.
+        CHECK(served ==
+              (candidate.through_broker ? std::array<int, 2>{4, 0} : std::array<int, 2>{2, 2}));
         workers[0].on_thread([&] { listener.reset(); });
     }
 }
@@ -199,7 +205,8 @@ TEST_CASE("no wake-up is lost between two threads") {
             server = std::make_shared<Talker>(connection);
             server->be_choppy(100'000);
             server->on_change = [&, talker = server.get()] {
-                if (talker->ended) all_heard.set();
+                const bool whole = talker->heard.size() >= text.size();
+                if (talker->ended || (candidate.through_broker && whole)) all_heard.set();
             };
             server->start();
         });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -78,10 +79,28 @@ class Connection {
     /// Receiving goes on.
     virtual void finish_sending() = 0;
 
+    /// The peer said that it has finished: octets that still come are not of this connection, and
+    /// may begin another. Reactor thread.
+    virtual void finish_receiving() {}
+
     /// Ends it at once, for both directions; what was taken still goes out if the peer reads it.
     /// Nothing is told afterwards (a call under way may finish); send and receive return Failures
     /// (connection_aborted). Harmless if it is lost or closed already.
     virtual void close() = 0;
+
+    /// Closes it and tells the peer beneath the stream that it may not have the identity it claims,
+    /// where the protocol has a way to. False: it has none, and nothing was done. Reactor thread.
+    [[nodiscard]] virtual bool refuse(const std::string& reason) {
+        (void)reason;
+        return false;
+    }
+
+    /// Lost: the peer keeps the session for another connection to continue, so whoever dialled this
+    /// one may dial again.
+    [[nodiscard]] virtual bool may_come_back() const { return false; }
+    /// Lost: so many of the octets taken, the last ones, have certainly not reached the peer whole.
+    /// None of them was reported released.
+    [[nodiscard]] virtual std::size_t unwritten() const { return 0; }
 
     [[nodiscard]] virtual Reactor& reactor() const = 0;
     /// The peer's address, for people.
@@ -89,6 +108,10 @@ class Connection {
     /// Whose connection this is where something beneath the stream says so: an MQTT topic, the
     /// metadata of a call. An ini that says another id is refused.
     [[nodiscard]] virtual std::optional<Uuid> announced_id() const { return std::nullopt; }
+    /// What the peer showed and was verified; a client's, to a server that demanded one.
+    [[nodiscard]] virtual std::optional<Certificate> peer_certificate() const {
+        return std::nullopt;
+    }
 };
 
 /// Stops listening when destroyed; a connection on its way to another reactor may still be handed
@@ -98,6 +121,9 @@ class Listener {
     virtual ~Listener() = default;
     /// Where it listens, with the port the system picked.
     [[nodiscard]] virtual NetworkLocation location() const = 0;
+    /// Can peers come? Where a broker stands between: waits for it, at most so long and no longer
+    /// than a first attempt to reach the broker takes. From a thread that runs no reactor.
+    [[nodiscard]] virtual bool wait_listening(std::chrono::milliseconds) const { return true; }
 };
 
 /// An attempt to connect; abandoned when destroyed. Belongs to its reactor thread.
@@ -110,6 +136,11 @@ using AcceptHandler = std::function<void(std::shared_ptr<Connection>)>;
 using DialHandler = std::function<void(Result<std::shared_ptr<Connection>>)>;
 /// What the library has to say about strangers and shortages; see LogHook.
 using TransportLog = std::function<void(LogLevel, std::string text)>;
+
+/// A dial failed, and would fail again; see Transport::dial.
+[[nodiscard]] inline bool is_final(const Failure& failure) {
+    return failure.code == Errc::unknown_peer || failure.code == Errc::untrusted;
+}
 
 /// Makes connections of one protocol.
 class Transport {
@@ -127,10 +158,21 @@ class Transport {
 
     /// Resolves the name and connects, once, without blocking. `done` is called once on the
     /// reactor's thread, never from within this call, unless the Dial is destroyed before (which it
-    /// may be in `done`). Failures: unknown_peer if trying again is of no use (no such name),
-    /// connection_reset if it may be (refused, no answer). Called on the reactor thread.
+    /// may be in `done`). Failures: unknown_peer (no such name) and untrusted (TLS) if trying again
+    /// is of no use, connection_reset if it may be (refused, no answer). Called on the reactor
+    /// thread.
     virtual std::unique_ptr<Dial> dial(Reactor& reactor, const NetworkLocation& location,
                                        DialHandler done) = 0;
+
+    /// A broker stands between: octets may be lost unseen, if they are not taken off it at once,
+    /// and an interrupted stream can't be continued. Who reads drops rather than waits.
+    [[nodiscard]] virtual bool lossy() const { return false; }
+
+    /// Reads the certificate files again, for connections from now on; a Failure, and those read
+    /// before stay, if they are not in order. Any thread.
+    virtual Result<void> reload_certificates() {
+        return Failure{Errc::unsupported, {}, "this transport has no certificates to read again"};
+    }
 };
 
 }  // namespace nq::detail

@@ -177,10 +177,11 @@ void MemoryConnection::close() {
     const std::lock_guard lock(link_->mutex);
     if (link_->ends[side_].reactor == nullptr) return;
     shut_locked();
-    // The handler goes with the task, on the reactor thread, whether it runs or is dropped there.
-    const std::shared_ptr<void> guard(
-        nullptr, [self = shared_from_this()](void*) { self->handler_.reset(); });
-    reactor_.post([guard] {});
+    // The handler goes with the task, on the reactor thread, whether it runs or is dropped there:
+    // so no share of the guard stays on this one.
+    std::shared_ptr<void> guard(nullptr,
+                                [self = shared_from_this()](void*) { self->handler_.reset(); });
+    reactor_.post([guard = std::move(guard)] {});
 }
 
 void MemoryConnection::shut_locked() {

@@ -54,8 +54,8 @@ bool set_loopback(bool up) {
 struct Ends {
     bool connect() {
         std::array<Reactor*, 1> reactors{&reactor};
-        auto listening = transport->listen(
-            reactors, {"127.0.0.1", 0}, [this](auto connection) { server = connection; }, {});
+        auto listening = transport->listen(reactors, {"127.0.0.1", 0},
+                                           [this](auto connection) { server = connection; }, {});
         if (!listening) return false;
         listener = std::move(*listening);
         dial = transport->dial(reactor, listener->location(), [this](auto opened) {
@@ -151,10 +151,9 @@ TEST_CASE("nobody is connected with oneself") {
         std::getline(std::ifstream("/proc/sys/net/ipv4/ip_local_port_range"), range);
         if (range != "40000\t40000") return k_not_permitted;
         std::string outcome;
-        const auto dial =
-            ends.transport->dial(ends.reactor, {"127.0.0.1", 40'000}, [&outcome](auto opened) {
-                outcome = opened ? "connected" : opened.error().text;
-            });
+        const auto dial = ends.transport->dial(
+            ends.reactor, {"127.0.0.1", 40'000},
+            [&outcome](auto opened) { outcome = opened ? "connected" : opened.error().text; });
         ends.run_for(seconds(10), [&] { return !outcome.empty(); });
         return outcome.find("is a server running") != std::string::npos ? k_as_expected : k_wrong;
     }));

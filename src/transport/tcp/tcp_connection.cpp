@@ -85,7 +85,7 @@ Result<std::size_t> TcpConnection::receive(std::span<const Target> targets) {
     }
     if (io.complete) {
         receive_waits_.store(false, std::memory_order_relaxed);  // relaxed: as in send
-    } else if (received > 0 && peer_finished_.load(std::memory_order_seq_cst)) {
+    } else if (io.again || (received > 0 && peer_finished_.load(std::memory_order_seq_cst))) {
         // The end stands right behind these octets, and its edge is gone. seq_cst: either this
         // sees the flag, or handle_ready, which looks after setting it, sees receive_waits_.
         reactor_.post([self = shared_from_this()] { self->handle_ready(true, false); });
@@ -100,12 +100,34 @@ void TcpConnection::finish_sending() {
 void TcpConnection::close() {
     // acq_rel: one closer only, and who finds it closed sees what led to it.
     if (closed_.exchange(true, std::memory_order_acq_rel)) return;
-    channel_->socket().shut_down();
+    if (!channel_->holding()) channel_->socket().shut_down();
     // A task even on the reactor thread: the handler must not go from beneath the caller's feet.
-    reactor_.post([self = shared_from_this()] { self->detach(); });
+    reactor_.post([self = shared_from_this()] { self->leave(); });
+}
+
+/// Closed: lets go of the socket, once it has what the channel still holds.
+void TcpConnection::leave() {
+    handler_.reset();
+    health_timer_.cancel();
+    const bool failed = channel_->advance().status == Io::Status::failed;
+    if (failed || !channel_->holding()) return detach();
+    if (leave_timer_.armed()) return;
+    leave_timer_ = reactor_.call_after(limits::k_held_at_close,
+                                       [self = shared_from_this()] { self->detach(); });
+}
+
+/// Goes on with the channel's own business: true if its handshake was done just now.
+bool TcpConnection::advance() {
+    const Io io = channel_->advance();
+    if (io.status == Io::Status::failed) fail(io.error);
+    if (open_ || !io.complete) return false;
+    return open_ = true;
 }
 
 void TcpConnection::handle_ready(bool readable, bool writable) {
+    if (leave_timer_.armed()) return leave();
+    // Send and receive have waited for the handshake, whatever the socket is ready for.
+    if ((writable || !open_) && advance()) readable = writable = true;
     // A share for the length of the calls; it may be replaced or dropped by them.
     const std::shared_ptr<ConnectionHandler> handler = handler_;
     // acquire, here and below: as in set_handler.
@@ -134,6 +156,7 @@ void TcpConnection::handle_hangup(bool both_directions) {
 
 void TcpConnection::handle_reactor_gone() {
     health_timer_.cancel();
+    leave_timer_.cancel();
     handler_.reset();
 }
 
@@ -160,6 +183,8 @@ void TcpConnection::tell_lost() {
 void TcpConnection::detach() {
     const auto handler = std::exchange(handler_, nullptr);
     health_timer_.cancel();
+    leave_timer_.cancel();
+    channel_->socket().shut_down();
     reactor_.unwatch(fd());
 }
 
@@ -201,7 +226,7 @@ void TcpConnection::look_at_health() {
 
 Failure TcpConnection::failure(int error) const {
     if (error == 0) return {Errc::connection_reset, {}, "end of stream"};
-    std::string text = "lost the connection with " + peer_name_ + ": " + error_text(error);
+    std::string text = "lost the connection with " + peer_name_ + ": " + channel_->explain(error);
     if (error == ETIMEDOUT) {
         text += "; no sign of life for " + std::to_string(options_.dead_peer.count()) + " s";
     }

@@ -33,6 +33,9 @@ class TcpConnection final : public Connection,
     void close() override;
     [[nodiscard]] Reactor& reactor() const override { return reactor_; }
     [[nodiscard]] const std::string& peer_name() const override { return peer_name_; }
+    [[nodiscard]] std::optional<Certificate> peer_certificate() const override {
+        return channel_->peer_certificate();
+    }
 
     void handle_ready(bool readable, bool writable) override;
     void handle_hangup(bool both_directions) override;
@@ -42,7 +45,9 @@ class TcpConnection final : public Connection,
     [[nodiscard]] int fd() const { return channel_->socket().fd(); }
     void fail(int error);
     void tell_lost();
+    bool advance();
     void detach();
+    void leave();
     void expect_acknowledgement();
     void look_at_health();
     void look_again_in(Duration delay);
@@ -58,6 +63,8 @@ class TcpConnection final : public Connection,
     // Belong to the reactor thread.
     std::shared_ptr<ConnectionHandler> handler_;
     Reactor::Timer health_timer_;
+    Reactor::Timer leave_timer_;  // armed: closed, and the channel still holds octets
+    bool open_ = false;           // the channel's handshake is done
     bool lost_told_ = false;
 
     // Shared.

@@ -11,7 +11,8 @@
 
 namespace nq::detail {
 
-/// The work of one dial: looking up, then one address after the other.
+/// The work of one dial: looking up, then one address after the other, then the handshake of the
+/// layer over the socket, if there is one.
 /// Owned by the TcpDial and, while a socket is watched, by the reactor.
 /// Thread safety: belongs to the reactor thread.
 class TcpDial::Attempt final : public Reactor::Source,
@@ -39,6 +40,7 @@ class TcpDial::Attempt final : public Reactor::Source,
     }
 
     void handle_ready(bool, bool writable) override {
+        if (channel_ != nullptr) return shake_hands();
         if (!writable || !socket_.valid()) return;
         const int error = socket_.take_error();
         if (error != 0) return give_up_address(error);
@@ -86,12 +88,46 @@ class TcpDial::Attempt final : public Reactor::Source,
         if (SocketAddress::local_of(socket_.fd()) == SocketAddress::peer_of(socket_.fd())) {
             return give_up_address(ECONNREFUSED);
         }
+        if (options_.layer == nullptr) {
+            return deliver(std::make_unique<PlainChannel>(release_socket()));
+        }
+        // The watch stays: its descriptor does, too.
+        channel_ = options_.layer->connect(std::exchange(socket_, Socket()), location_.host);
+        if (channel_ == nullptr) return finish(handshake_failure("no memory", false));
+        timer_ = reactor_.call_after(limits::k_tls_handshake, [this] {
+            finish(handshake_failure("no answer to the TLS handshake; does the server speak TLS?",
+                                     false));
+        });
+        shake_hands();
+    }
+
+    void shake_hands() {
+        const auto self = shared_from_this();
+        const Io io = channel_->advance();
+        if (io.status == Io::Status::failed) {
+            return finish(handshake_failure(channel_->explain(io.error), channel_->mistrusted()));
+        }
+        if (!io.complete) return;
         timer_.cancel();
-        reactor_.unwatch(socket_.fd());
-        auto connection = std::make_shared<TcpConnection>(
-            reactor_, std::make_unique<PlainChannel>(std::exchange(socket_, Socket())), options_);
+        reactor_.unwatch(channel_->socket().fd());
+        deliver(std::move(channel_));
+    }
+
+    void deliver(std::unique_ptr<Channel> channel) {
+        auto connection = std::make_shared<TcpConnection>(reactor_, std::move(channel), options_);
         if (const int error = connection->start()) return give_up_address(error);
         finish(std::shared_ptr<Connection>(std::move(connection)));
+    }
+
+    Socket release_socket() {
+        timer_.cancel();
+        reactor_.unwatch(socket_.fd());
+        return std::exchange(socket_, Socket());
+    }
+
+    /// Somebody is there, so no other address is tried; `untrusted`: nor this one again.
+    Failure handshake_failure(const std::string& reason, bool untrusted) const {
+        return {untrusted ? Errc::untrusted : Errc::connection_reset, {}, headline() + reason};
     }
 
     void finish(Result<std::shared_ptr<Connection>> result) {
@@ -103,9 +139,10 @@ class TcpDial::Attempt final : public Reactor::Source,
 
     void drop_socket() {
         timer_.cancel();
-        if (!socket_.valid()) return;
-        reactor_.unwatch(socket_.fd());
+        if (socket_.valid()) reactor_.unwatch(socket_.fd());
         socket_ = Socket();
+        if (channel_ != nullptr) reactor_.unwatch(channel_->socket().fd());
+        channel_.reset();
     }
 
     /// Remembers why an address failed and moves on to the next.
@@ -130,6 +167,7 @@ class TcpDial::Attempt final : public Reactor::Source,
     Addresses addresses_;
     std::size_t next_ = 0;
     Socket socket_;
+    std::unique_ptr<Channel> channel_;  // over the socket, while it shakes hands
     Reactor::Timer timer_;
     std::string notes_;   // why each address failed
     std::string advice_;  // what to do about the last of them

@@ -25,6 +25,10 @@ class TcpTransport final : public Transport {
         return std::make_unique<TcpDial>(reactor, location, options_, std::move(done));
     }
 
+    Result<void> reload_certificates() override {
+        return options_.layer ? options_.layer->reload() : Transport::reload_certificates();
+    }
+
   private:
     const TcpOptions options_;
 };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 
+#include "io/channel.hpp"
 #include "io/limits.hpp"
 #include "transport/transport.hpp"
 
@@ -13,6 +14,8 @@ struct TcpOptions {
     /// A peer silent for so long though a sign of life was due is lost. At least 3 s: the kernel
     /// counts the time between its probes in seconds.
     std::chrono::seconds dead_peer = limits::k_dead_peer;
+    /// What lies over the sockets, as TLS; null: nothing.
+    std::shared_ptr<ChannelMaker> layer = nullptr;
 };
 
 /// Connections over TCP, IPv4 and IPv6.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "transport/mqtt/mqtt_packet.hpp"
+#include "transport/transport.hpp"
+
+namespace nq::detail {
+
+class MqttLink;
+
+/// A connection over a link with a broker: the stream published on one topic and the stream that
+/// comes on another. A broker knows no connections, so an end is known only to who makes it:
+/// - a client that closes without finish_sending leaves no goodbye, and the broker tells the server
+///   that it has gone; after finish_sending it tells nobody;
+/// - a server's finish_sending ends both directions here, since nothing more can be expected.
+///
+/// Held by its users and, until it is closed or lost, by the link; holds the link.
+/// Thread safety: as Connection.
+class MqttConnection final : public Connection,
+                             public std::enable_shared_from_this<MqttConnection> {
+  public:
+    enum class Role { server, client };
+
+    /// `client`: whose topics it is about, for both ends.
+    MqttConnection(std::shared_ptr<MqttLink> link, Role role, const Uuid& client,
+                   std::string peer_name, std::vector<std::byte> opening = {});
+
+    void set_handler(std::shared_ptr<ConnectionHandler> handler) override;
+    Result<Sent> send(std::span<const Chunk> chunks) override;
+    Result<std::size_t> receive(std::span<const Target> targets) override;
+    void finish_sending() override;
+    void finish_receiving() override;
+    void close() override;
+    [[nodiscard]] Reactor& reactor() const override { return reactor_; }
+    [[nodiscard]] const std::string& peer_name() const override { return peer_name_; }
+    [[nodiscard]] std::optional<Uuid> announced_id() const override;
+
+    // For the link, on the reactor thread; not from within a call to this.
+    void tell_readable();
+    void tell_writable();
+    void tell_released(std::size_t n);
+    /// `all_read`: nothing that came before is left, and what follows on its topic is another's.
+    void lose(Failure failure, bool all_read);
+
+    // For the link, any thread.
+    [[nodiscard]] const Uuid& client() const { return client_; }
+    [[nodiscard]] const mqtt::Topic& incoming() const { return incoming_; }
+    [[nodiscard]] const mqtt::Topic& outgoing() const { return outgoing_; }
+    /// What the stream that comes begins with, if that is known; and another one of that client.
+    [[nodiscard]] std::span<const std::byte> opening() const { return opening_; }
+    /// It said goodbye.
+    [[nodiscard]] bool finished() const;
+
+    bool waits_to_send = false;  ///< belongs to MqttOutlet, guarded by its mutex
+
+  private:
+    void tell_lost();
+    [[nodiscard]] bool closed() const;
+    [[nodiscard]] Failure closed_failure() const;
+
+    // Constant after construction.
+    const std::shared_ptr<MqttLink> link_;
+    Reactor& reactor_;
+    const Role role_;
+    const Uuid client_;
+    const mqtt::Topic incoming_;
+    const mqtt::Topic outgoing_;
+    const std::string peer_name_;
+    const std::vector<std::byte> opening_;
+
+    // Belong to the reactor thread.
+    std::shared_ptr<ConnectionHandler> handler_;
+    bool lost_told_ = false;
+
+    // Shared.
+    std::atomic<bool> finished_{false};
+    std::atomic<bool> received_all_{false};
+    std::atomic<bool> closed_{false};
+    std::atomic<bool> lost_{false};
+    Failure failure_;        ///< why it is lost; written before lost_ is set
+    bool all_read_ = false;  ///< the same
+};
+
+}  // namespace nq::detail

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+// The MQTT transport against a broker that is a script.
+#include "transport/mqtt/mqtt_link.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cctype>
+
+#include "transport/conformance.hpp"
+#include "transport/memory/memory_transport.hpp"
+
+namespace nq::detail::conformance {
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+std::string text_of(const mqtt::Octets& octets) {
+    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
+/// Two octets and more, as text.
+std::string octets(std::initializer_list<int> values) {
+    std::string text;
+    for (const int value : values) text += static_cast<char>(value);
+    return text;
+}
+
+std::string publish(const std::string& topic, const std::string& payload, int flags = 0) {
+    const std::size_t length = 2 + topic.size() + payload.size();
+    REQUIRE(length < 128 * 128);
+    return octets({0x30 | flags, static_cast<int>(length % 128 | 128),
+                   static_cast<int>(length / 128), 0, static_cast<int>(topic.size())}) +
+           topic + payload;
+}
+
+const Uuid k_own = *Uuid::parse("00112233445566778899aabbccddeeff");
+const Uuid k_other = *Uuid::parse("ffeeddccbbaa99887766554433221100");
+const std::string k_connack = octets({0x20, 2, 0, 0});
+const std::string k_suback_client = octets({0x90, 3, 0, 1, 0});
+const std::string k_suback_server = octets({0x90, 4, 0, 1, 0, 0});
+
+MqttOptions options_with(Uuid id) {
+    MqttOptions options;
+    options.id = id;
+    return options;
+}
+
+/// A broker that is nothing but a script: what the transport says is heard, octet by octet, and
+/// what it is told is written here.
+struct Script {
+    explicit Script(MqttOptions with = options_with(k_own), const MemoryOptions& wires = {})
+        : options(std::move(with)),
+          network(MemoryNetwork::create(wires)),
+          transport(make_mqtt_transport(make_memory_transport(network), options)) {
+        std::array<Reactor*, 1> reactors{&reactor};
+        door = std::move(*make_memory_transport(network)->listen(
+            reactors, {"broker", 0},
+            [this](auto link) {
+                broker = std::make_shared<Talker>(link);
+                broker->start();
+            },
+            nullptr));
+    }
+    ~Script() {
+        listener.reset();
+        dial.reset();
+        if (connection) connection->close();
+        for (const auto& each : accepted) each->close();
+        if (broker) broker->connection().close();
+        for (int i = 0; i < 20; ++i) reactor.run_once(TimePoint());
+    }
+
+    /// A client of the transport under test.
+    void begin_dial() {
+        dial = transport->dial(reactor, door->location(), [this](auto result) {
+            if (result) connection = *result;
+            outcome = std::move(result);
+        });
+    }
+    /// A server of it.
+    void begin_listen() {
+        std::array<Reactor*, 1> reactors{&reactor};
+        listener = std::move(*transport->listen(
+            reactors, door->location(), [this](auto came) { accepted.push_back(came); },
+            [this](LogLevel, const std::string& text) { log.push_back(text); }));
+    }
+    void run_until(const std::function<bool()>& condition) {
+        const auto deadline = std::chrono::steady_clock::now() + k_deadline;
+        while (!condition()) {
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+            reactor.run_once(deadline);
+        }
+    }
+    void settle() {
+        for (int i = 0; i < 20; ++i) reactor.run_once(TimePoint());
+    }
+    /// Waits until the transport has said exactly this since the last time.
+    void hear(const std::string& expected) {
+        run_until([&] { return broker != nullptr && broker->heard.size() >= expected.size(); });
+        CHECK((broker->heard == expected));
+        broker->heard.clear();
+    }
+    void say(const std::string& text) { broker->say(Chunk::copy_of(text)); }
+    void open_client() {
+        begin_dial();
+        hear_connect(mqtt::Topic{mqtt::Channel::gone, options.id});
+        say(k_connack);
+        hear_octets(43);
+        say(k_suback_client);
+        run_until([&] { return outcome.has_value(); });
+        REQUIRE(outcome->has_value());
+        hear(octets({0xc0, 0}));  // the first sign of life
+    }
+    void open_server() {
+        begin_listen();
+        hear_connect(std::nullopt);
+        say(k_connack);
+        hear_octets(24);
+        say(k_suback_server);
+        run_until([&] { return !log.empty(); });
+        hear(octets({0xc0, 0}));
+    }
+    void hear_connect(std::optional<mqtt::Topic> will) {
+        const auto keep_alive = static_cast<std::uint16_t>(options.broker.keep_alive.count());
+        hear(text_of(mqtt::encode(mqtt::Connect{.id = options.id,
+                                                .user = options.broker.user,
+                                                .password = options.broker.password,
+                                                .keep_alive = keep_alive,
+                                                .will = will})));
+    }
+    void hear_octets(std::size_t n) {
+        run_until([&] { return broker->heard.size() >= n; });
+        CHECK(broker->heard.size() == n);
+        broker->heard.clear();
+    }
+
+    const MqttOptions options;
+    Reactor reactor;
+    std::shared_ptr<MemoryNetwork> network;
+    std::shared_ptr<Transport> transport;
+    std::unique_ptr<Listener> door;
+    std::shared_ptr<Talker> broker;
+    std::unique_ptr<Dial> dial;
+    std::unique_ptr<Listener> listener;
+    std::optional<Result<std::shared_ptr<Connection>>> outcome;
+    std::shared_ptr<Connection> connection;
+    std::vector<std::shared_ptr<Connection>> accepted;
+    std::vector<std::string> log;
+};
+
+std::string own_topic(const char* prefix) { return prefix + k_own.hex(); }
+
+}  // namespace
+
+TEST_CASE("mqtt: what a client says, octet for octet") {
+    Script script;
+    script.begin_dial();
+    script.hear(
+        text_of(mqtt::encode(mqtt::Connect{.id = k_own,
+                                           .user = "",
+                                           .password = "",
+                                           .keep_alive = 30,
+                                           .will = mqtt::Topic{mqtt::Channel::gone, k_own}})));
+    CHECK_FALSE(script.outcome.has_value());
+    script.say(k_connack);
+    script.hear(octets({0x82, 41, 0, 1, 0, 36}) + own_topic("s2c/") + octets({0}));
+    CHECK_FALSE(script.outcome.has_value());  // before it is subscribed nothing may be published
+    script.say(k_suback_client);
+    script.run_until([&] { return script.outcome.has_value(); });
+    const auto client = std::make_shared<Talker>(script.connection);
+    client->start();
+    script.hear(octets({0xc0, 0}));  // the first sign of life
+    client->say("hello");
+    script.hear(octets({0x30, 43, 0, 36}) + own_topic("c2s/") + "hello");
+    CHECK(client->released == 5);
+    script.say(publish(own_topic("s2c/"), "hel") + publish(own_topic("s2c/"), "lo"));
+    script.run_until([&] { return client->heard == "hello"; });
+    CHECK(client->lost == 0);
+
+    SUBCASE("a goodbye") {
+        script.connection->finish_sending();
+        script.connection->close();
+        script.hear(octets({0xe0, 0}));
+    }
+    SUBCASE("no goodbye, so that the broker publishes the will") { script.connection->close(); }
+    script.run_until([&] { return script.broker->ended; });
+    CHECK(script.broker->heard.empty());
+}
+
+TEST_CASE("mqtt: what a server says and whom it hears") {
+    Script script;
+    script.begin_listen();
+    script.hear(text_of(mqtt::encode(
+        mqtt::Connect{.id = k_own, .user = "", .password = "", .keep_alive = 30, .will = {}})));
+    script.say(k_connack);
+    script.hear(octets({0x82, 22, 0, 1, 0, 5}) + "c2s/+" + octets({0, 0, 9}) + "nq/gone/+" +
+                octets({0}));
+    script.say(k_suback_server);
+    script.hear(octets({0xc0, 0}));
+    const std::string topic = k_other.hex();
+    script.say(publish("c2s/" + topic, "hi"));
+    script.run_until([&] { return script.accepted.size() == 1; });
+    CHECK((script.accepted[0]->announced_id() == std::optional(k_other)));
+    const auto server = std::make_shared<Talker>(script.accepted[0]);
+    server->start();
+    CHECK(server->heard == "hi");
+    server->say("welcome");
+    script.hear(octets({0x30, 45, 0, 36}) + "s2c/" + topic + "welcome");
+    script.say(publish("c2s/" + topic, " there"));
+    script.run_until([&] { return server->heard == "hi there"; });
+    script.say(publish("nq/gone/" + topic, ""));
+    script.run_until([&] { return server->lost == 1; });
+    CHECK(contains(server->complaint, "without a goodbye"));
+    CHECK(script.accepted.size() == 1);
+    server->connection().close();
+
+    script.listener.reset();
+    script.hear(octets({0xe0, 0}));
+    script.run_until([&] { return script.broker->ended; });
+}
+
+TEST_CASE("mqtt: a client that goes and comes back in one breath begins another stream") {
+    Script script;
+    script.open_server();
+    const std::string topic = "c2s/" + k_other.hex();
+    script.say(publish(topic, "old"));
+    script.run_until([&] { return script.accepted.size() == 1; });
+    const auto before = std::make_shared<Talker>(script.accepted[0]);
+    before->start();
+    script.say(publish(topic, " words") + publish("nq/gone/" + k_other.hex(), "") +
+               publish(topic, "new"));
+    script.run_until([&] { return script.accepted.size() == 2; });
+    const auto after = std::make_shared<Talker>(script.accepted[1]);
+    after->start();
+    CHECK(before->heard == "old words");
+    CHECK(before->lost == 1);
+    CHECK(after->heard == "new");
+}
+
+TEST_CASE("mqtt: refusals of a broker") {
+    struct Refusal {
+        int code;
+        Errc errc;
+        const char* text;
+    };
+    for (const Refusal& refusal :
+         {Refusal{1, Errc::unknown_peer, "does not speak MQTT 3.1.1"},
+          Refusal{2, Errc::unknown_peer, "client id"},
+          Refusal{3, Errc::connection_reset, "out of service"},
+          Refusal{4, Errc::unknown_peer, "refuses user alice: bad name or password"},
+          Refusal{5, Errc::unknown_peer, "refuses user alice: not authorised"},
+          Refusal{99, Errc::unknown_peer, "code 99"}}) {
+        CAPTURE(refusal.code);
+        MqttOptions options = options_with(k_own);
+        options.broker.user = "alice";
+        Script script(options);
+        script.begin_dial();
+        script.run_until([&] { return script.broker != nullptr; });
+        script.say(octets({0x20, 2, 0, refusal.code}));
+        script.run_until([&] { return script.outcome.has_value(); });
+        REQUIRE_FALSE(script.outcome->has_value());
+        CHECK(script.outcome->error().code == refusal.errc);
+        CHECK(contains(script.outcome->error().text, refusal.text));
+        CHECK(contains(script.outcome->error().text, "the MQTT broker at broker:"));
+        script.run_until([&] { return script.broker->ended; });
+    }
+}
+
+TEST_CASE("mqtt: a subscription that is refused, and something that is no broker") {
+    Script refuses;
+    refuses.begin_dial();
+    refuses.run_until([&] { return refuses.broker != nullptr; });
+    refuses.say(k_connack + octets({0x90, 3, 0, 1, 0x80}));
+    refuses.run_until([&] { return refuses.outcome.has_value(); });
+    CHECK(refuses.outcome->error().code == Errc::unknown_peer);
+    CHECK(contains(refuses.outcome->error().text, "read " + own_topic("s2c/")));
+
+    Script web;
+    web.begin_dial();
+    web.run_until([&] { return web.broker != nullptr; });
+    web.say("HTTP/1.1 400 Bad Request\r\n\r\n");
+    web.run_until([&] { return web.outcome.has_value(); });
+    CHECK(contains(web.outcome->error().text, "does not speak MQTT 3.1.1"));
+}
+
+TEST_CASE("mqtt: a broker that accepts and says nothing is given up") {
+    MqttOptions options = options_with(k_own);
+    options.handshake = std::chrono::milliseconds(50);
+    Script script(options);
+    script.begin_dial();
+    script.run_until([&] { return script.outcome.has_value(); });
+    CHECK(script.outcome->error().code == Errc::connection_reset);
+    CHECK(contains(script.outcome->error().text, "does not answer"));
+}
+
+TEST_CASE("mqtt: a broker that falls silent is lost, one that answers is not") {
+    MqttOptions options = options_with(k_own);
+    options.broker.keep_alive = std::chrono::seconds(1);
+    Script script(options);
+    script.open_client();
+    const auto client = std::make_shared<Talker>(script.connection);
+    client->start();
+    script.say(octets({0xd0, 0}));
+    int pings = 1;  // the first
+    const auto begun = std::chrono::steady_clock::now();
+    script.run_until([&] {
+        if (contains(script.broker->heard, octets({0xc0, 0})) && pings < 4) {
+            script.broker->heard.clear();
+            script.say(octets({0xd0, 0}));
+            ++pings;
+        }
+        return client->lost > 0;
+    });
+    CHECK(pings == 4);
+    // Four pings half a second apart were answered, then one and a half of silence.
+    CHECK(std::chrono::steady_clock::now() - begun >= std::chrono::milliseconds(2'900));
+    CHECK(contains(client->complaint, "no sign of life for 1 s"));
+    CHECK(contains(client->complaint, "went away"));
+}
+
+TEST_CASE("mqtt: messages of strangers are counted and ignored, whatever they are") {
+    MqttOptions options = options_with(k_own);
+    options.opening = [](const Uuid& client) {
+        const auto& bytes = client.octets();
+        return std::vector<std::byte>(bytes.begin(), bytes.end());
+    };
+    Script script(options);
+    script.open_server();
+    const auto& bytes = k_other.octets();
+    const std::string opening(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string hex = k_other.hex();
+    const std::string huge(10'000, 'x');
+    std::string upper = hex;
+    for (char& digit : upper) digit = static_cast<char>(std::toupper(digit));
+    for (const std::string& topic :
+         {std::string("c2s/x"), "c2s/" + upper, "c2s/{" + hex.substr(2) + "}",
+          "c2s/" + k_other.to_string(), "s2c/" + hex, std::string("weather"), std::string("$SYS/x"),
+          "nq/gone/" + upper, "nq/gone/" + hex}) {
+        script.say(publish(topic, opening));
+        script.say(publish(topic, huge));
+        script.say(publish(topic, ""));
+    }
+    script.say(publish("c2s/" + hex, opening, 1));  // retained
+    script.say(publish("c2s/" + hex, huge));        // not the beginning of a stream
+    script.say(publish("c2s/" + hex, huge.substr(0, 1)));
+    script.say(publish("c2s/" + hex, ""));
+    script.say(publish("c2s/" + hex, opening.substr(0, 3)));  // the beginning of one
+    script.run_until([&] { return !script.accepted.empty(); });
+    CHECK(script.accepted.size() == 1);
+    const auto server = std::make_shared<Talker>(script.accepted[0]);
+    server->start();
+    script.say(publish("c2s/" + hex, opening.substr(3) + "hello"));
+    script.run_until([&] { return server->heard == opening + "hello"; });
+    CHECK(script.log.size() == 2);  // subscribed, and one line about all of them so far
+    CHECK(contains(script.log[1], "belong to no stream"));
+}
+
+TEST_CASE("mqtt: octet by octet, through the narrowest of wires") {
+    MqttOptions options = options_with(k_own);
+    options.payload_size = 64;
+    for (const MemoryOptions& wires :
+         {MemoryOptions{.capacity = 1}, MemoryOptions{.capacity = 7},
+          MemoryOptions{.capacity = 100, .receive_max = 3}, MemoryOptions{.receive_max = 1}}) {
+        Script script(options, wires);
+        script.open_client();
+        const auto client = std::make_shared<Talker>(script.connection);
+        client->start();
+        const std::string text = pattern(1'000);
+        client->say(Chunk::copy_of(text));
+        std::string expected;
+        for (std::size_t i = 0; i < text.size(); i += 64) {
+            const std::string part = text.substr(i, 64);
+            expected += octets({0x30, static_cast<int>(38 + part.size()), 0, 36}) +
+                        own_topic("c2s/") + part;
+        }
+        script.hear(expected);
+        CHECK(client->taken == text.size());
+        script.run_until([&] { return client->released == text.size(); });
+        for (std::size_t i = 0; i < text.size(); i += 90) {
+            script.say(publish(own_topic("s2c/"), text.substr(i, 90)));
+        }
+        script.run_until([&] { return client->heard.size() == text.size(); });
+        CHECK((client->heard == text));
+    }
+}
+
+TEST_CASE("mqtt: senders take turns, and what was begun is completed though its sender closes") {
+    MqttOptions options = options_with(k_own);
+    options.payload_size = 100;
+    Script script(options, {.capacity = 200});
+    script.open_server();
+    std::vector<std::shared_ptr<Talker>> servers;
+    for (const char digit : {'a', 'b', 'c'}) {
+        script.say(publish("c2s/" + std::string(32, digit), "!"));
+        script.run_until([&] { return script.accepted.size() == servers.size() + 1; });
+        servers.push_back(std::make_shared<Talker>(script.accepted.back()));
+        servers.back()->start();
+    }
+    script.settle();
+    script.broker->heard.clear();
+    script.broker->listen(false);
+    for (const auto& server : servers) server->say(Chunk::copy_of(pattern(10'000)));
+    script.settle();
+    servers[1]->connection().close();
+    script.broker->listen(true);
+    script.run_until([&] { return servers[0]->taken == 10'000 && servers[2]->taken == 10'000; });
+    script.settle();
+    // The packets of the two that stayed alternate until both are done.
+    std::string order;
+    const std::string& heard = script.broker->heard;
+    for (std::size_t at = 0; at < heard.size(); at += 2 + 38 + 100) {
+        REQUIRE(heard.substr(at, 4) == octets({0x30, 38 + 100 - 128 + 128, 1, 0}));
+        at += 1;  // the length has two octets
+        order += heard[at + 8];
+    }
+    CHECK(contains(order, "acacacacacac"));
+    CHECK(order.find("aaa", 3) == std::string::npos);
+}
+
+TEST_CASE("mqtt: a broker restart ends every connection, and the server subscribes again") {
+    Script script;
+    script.open_server();
+    script.say(publish("c2s/" + k_other.hex(), "hi"));
+    script.run_until([&] { return script.accepted.size() == 1; });
+    const auto server = std::make_shared<Talker>(script.accepted[0]);
+    server->start();
+    const auto before = script.broker;
+    script.network->lose_connections();
+    script.run_until([&] { return server->lost == 1; });
+    CHECK(contains(server->complaint, "went away"));
+    const std::array<Chunk, 1> chunks{Chunk("late")};
+    CHECK(server->connection().send(chunks).error().code == Errc::stream_broken);
+    script.run_until([&] { return script.broker != before; });
+    script.run_until([&] { return !script.broker->heard.empty(); });
+    script.say(k_connack + k_suback_server + publish("c2s/" + k_other.hex(), "me again"));
+    script.run_until([&] { return script.accepted.size() == 2; });
+    CHECK(script.log.size() == 3);  // subscribed, went away, subscribed
+}
+
+TEST_CASE("mqtt: a broker that ends the link as soon as it stands is dialled with growing pauses") {
+    Script script;
+    script.begin_listen();
+    const auto begun = std::chrono::steady_clock::now();
+    for (std::size_t links = 1; links <= 5; ++links) {
+        script.run_until([&] { return script.broker != nullptr && !script.broker->heard.empty(); });
+        script.say(k_connack + k_suback_server);
+        script.run_until([&] { return script.log.size() == 2 * links - 1; });  // subscribed
+        const auto before = script.broker;
+        script.network->lose_connections();
+        script.run_until([&] { return script.broker != before; });
+    }
+    // 10 + 20 + 40 + 80 + 160 ms.
+    CHECK(std::chrono::steady_clock::now() - begun >= std::chrono::milliseconds(310));
+}
+
+}  // namespace nq::detail::conformance
