@@ -217,6 +217,16 @@ ON_EVERY_TRANSPORT(
     CHECK(hear(server) == "hello");
 }
 
+ON_EVERY_TRANSPORT("close_for: ends a close under way that would wait for longer") {
+    auto server = network.server();
+    auto client = network.client();
+    REQUIRE(meet(server, client));
+    std::jthread patient([&server] { server.close(); });
+    CHECK_FALSE(server.close_for(milliseconds(20)).clean);
+    patient.join();
+    CHECK_THROWS_AS((void)client.get(), ConnectionReset);
+}
+
 ON_EVERY_TRANSPORT("close: both at once end well") {
     for (int i = 0; i < 20; ++i) {
         auto server = network.server();

@@ -93,12 +93,16 @@ ON_EVERY_TRANSPORT("1,000 clients at once exchange 100 messages each; then all i
     const Holdings before = take_stock();
     gather(network, k_clients);
     gather(network, 10);  // a network in memory forgets what is gone when somebody comes
+    // A library below may take a moment to let go of a thread.
+    CHECK(eventually([&before] {
+        const Holdings now = take_stock();
+        return now.descriptors <= before.descriptors && now.threads <= before.threads;
+    }));
     const Holdings after = take_stock();
-    CHECK(after.descriptors == before.descriptors);
-    CHECK(after.threads == before.threads);
     MESSAGE("memory grew by " << (after.memory - before.memory) / 1024 << " KiB, of which "
                               << (after.in_use - before.in_use) / 1024 << " KiB are allocated");
-    if (k_memory_counts) CHECK(after.memory - before.memory <= 4 << 20);
+    // How much of it the allocator keeps resident, in pieces, is its own affair.
+    if (k_memory_counts) CHECK(after.in_use - before.in_use <= 1 << 20);
 }
 
 }  // namespace nq::api

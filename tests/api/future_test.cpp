@@ -215,7 +215,9 @@ ON_EVERY_TRANSPORT("future: futures has one per peer, in their order, each with 
     CHECK(Watcher(future).verdict() == text_of(Errc::unknown_peer));
 }
 
-ON_EVERY_TRANSPORT("future: a broadcast completes with the last of its peers, with one failure") {
+ON_EVERY_TRANSPORT_BUT_MQTT(
+    "future: a broadcast completes with the last of its peers, with one failure",
+    "a broker takes what is for a client that has left") {
     Tap& tap = network.tap();
     auto server = network.server({.session_expiry = milliseconds(1)});
     auto stays = network.client();
@@ -267,7 +269,8 @@ ON_EVERY_TRANSPORT("future: cancel takes back what was not sent; it completes as
     CHECK(watcher.completions() == 1);
 }
 
-ON_EVERY_TRANSPORT("future: a cancelled put is not sent, though the server comes later") {
+ON_EVERY_TRANSPORT_BUT_MQTT("future: a cancelled put is not sent, though the server comes later",
+                            "a client must come after the server has subscribed") {
     network.leave_empty();
     auto client = network.client();
     const Future kept = client.put("kept");
@@ -340,7 +343,7 @@ ON_EVERY_TRANSPORT("future: completes exactly once when the peer leaves") {
 
 ON_EVERY_TRANSPORT("future: completes exactly once when the lost peer expires") {
     Tap& tap = network.tap();
-    auto server = network.server({.session_expiry = milliseconds(200)});
+    auto server = network.server({.session_expiry = milliseconds(1000)});
     std::optional<Watcher> watcher;
     {
         auto client = network.client();
@@ -351,7 +354,7 @@ ON_EVERY_TRANSPORT("future: completes exactly once when the lost peer expires") 
         CHECK(watcher->completions() == 0);
     }
     CHECK(watcher->verdict() == text_of(Errc::connection_reset));
-    CHECK(server.stats().sessions_expired == 1);
+    CHECK(eventually([&] { return server.stats().sessions_expired == 1; }));
     server.close();
     CHECK(watcher->completions() == 1);
 }
@@ -400,12 +403,14 @@ ON_EVERY_TRANSPORT("future: cancelled by two threads while it is sent, it comple
     REQUIRE(meet(server, client));
     int cancelled = 0;
     for (int i = 0; i < 300; ++i) {
+        client.put("another");  // goes out at once; the one behind it waits for a moment
         const Future future = client.put(std::to_string(i));
         std::atomic<int> taken_back{0};
         std::jthread helper([&] { taken_back += future.cancel() ? 1 : 0; });
         taken_back += future.cancel() ? 1 : 0;
         helper.join();
         REQUIRE(taken_back <= 1);
+        REQUIRE(hear(server) == "another");
         if (taken_back == 1) {
             REQUIRE((failure_of(future) == Errc::cancelled));
             ++cancelled;

@@ -293,4 +293,22 @@ ON_EVERY_TRANSPORT("get: several threads may wait; each message goes to one of t
     CHECK(std::count(seen.begin(), seen.end(), true) == k_messages);
 }
 
+ON_EVERY_TRANSPORT("when_readable: tells once that a get need not wait, then of the end") {
+    auto server = network.server();
+    auto client = network.client();
+    Diary diary;
+    server.when_readable([diary] { diary.note("anybody"); });
+    server.when_readable([diary] { diary.note("the client"); }, named({client.id()}));
+    CHECK(diary.count("") == 0);
+    client.put("hello");
+    CHECK(diary.tells("anybody"));
+    CHECK(diary.tells("the client"));
+    CHECK(server.try_get()->data == "hello");
+    server.when_readable([diary] { diary.note("closed"); });
+    client.close();
+    server.close();
+    CHECK(diary.tells("closed"));
+    CHECK(diary.count("") == 3);
+}
+
 }  // namespace nq::api

@@ -4,9 +4,27 @@
 #include <algorithm>
 #include <utility>
 
-#include "transport/tcp/tcp_transport.hpp"
+#include "communicator/transports.hpp"
+#include "testing/authority.hpp"
+#ifdef NQ_WITH_MQTT
+#include "testing/broker.hpp"
+#else
+class nq::testing::Broker {};
+#endif
 
 namespace nq::api {
+
+namespace {
+
+Protocol protocol_of(Wire wire) {
+    switch (wire) {
+        case Wire::grpc: return Protocol::grpc;
+        case Wire::mqtt: return Protocol::mqtt;
+        default: return Protocol::tcp;
+    }
+}
+
+}  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
     // A pause that nobody ends: what is waited for has no event of its own.
@@ -22,23 +40,48 @@ bool eventually(const std::function<bool()>& condition) {
 }
 
 Network::Network(Wire wire_of)
-    : wire(wire_of), location{"127.0.0.1", 0}, memory_(detail::MemoryNetwork::create()) {}
+    : wire(wire_of), location{"127.0.0.1", 0}, memory_(detail::MemoryNetwork::create()) {
+#ifdef NQ_WITH_MQTT
+    if (wire != Wire::mqtt) return;
+    broker_ = std::make_unique<testing::Broker>();
+    location = broker_->location();
+#endif
+}
+
+Network::~Network() = default;
 
 Tap& Network::tap() {
-    if (tap_ == nullptr) {
-        tap_ = std::make_shared<Tap>(wire == Wire::memory ? detail::make_memory_transport(memory_)
-                                                          : detail::make_tcp_transport());
-    }
+    if (tap_ == nullptr) tap_ = std::make_shared<Tap>();
     return *tap_;
 }
 
+NetworkLocation Network::place_for_a_server() {
+#ifdef NQ_WITH_MQTT
+    if (broker_ != nullptr) return broker_->location();
+#endif
+    return {"127.0.0.1", 0};
+}
+
 Communicator Network::open(Purpose purpose, Options options) {
-    if (tap_ != nullptr) return Communicator(tap_, purpose, std::move(options));
-    if (wire == Wire::tcp) return Communicator(Protocol::tcp, purpose, std::move(options));
-    return Communicator(detail::make_memory_transport(memory_), purpose, std::move(options));
+    if (wire == Wire::tls && !options.security) {
+        const auto& files = testing::Authority::shared();
+        options.security = purpose == Purpose::server ? files.server() : files.client();
+    }
+    if (tap_ == nullptr && wire != Wire::memory) {
+        return Communicator(protocol_of(wire), purpose, std::move(options));
+    }
+    if (!options.id) options.id = Uuid::random();  // as Communicator does, for make_transport
+    std::shared_ptr<detail::Transport> transport =
+        wire == Wire::memory ? detail::make_memory_transport(memory_)
+                             : detail::make_transport(protocol_of(wire), purpose, options);
+    if (tap_ != nullptr) transport = tap_->over(std::move(transport));
+    return Communicator(std::move(transport), purpose, std::move(options));
 }
 
 void Network::leave_empty() {
+#ifdef NQ_WITH_MQTT
+    if (broker_ != nullptr) return broker_->stop();
+#endif
     // A server that was there a moment ago left its port free.
     (void)server();
 }

@@ -18,6 +18,10 @@
 #include "tap.hpp"
 #include "transport/memory/memory_transport.hpp"
 
+namespace nq::testing {
+class Broker;
+}
+
 /// What the tests of the public API have in common: a network of any kind to open servers and
 /// clients on, and words for what they say to each other.
 namespace nq::api {
@@ -39,17 +43,19 @@ struct TextSerializer {
 };
 using TextQueue = BasicQueue<TextSerializer>;
 
-enum class Wire { memory, tcp };
+enum class Wire { memory, tcp, tls, grpc, mqtt };
 
-/// One kind of network, with at most one server at a time that clients find by themselves.
+/// One kind of network, with at most one server at a time that clients find by themselves. On MQTT
+/// with a broker of its own, whose place is the server's.
 class Network {
   public:
     explicit Network(Wire wire);
+    ~Network();
 
     /// A server at a place of its own, which clients opened from now on dial.
     template <Serializer S = TextSerializer>
     [[nodiscard]] BasicQueue<S> server(Options options = {}, S serializer = {}) {
-        options.netloc = {"127.0.0.1", 0};
+        options.netloc = place_for_a_server();
         return server_at_its_place<S>(std::move(options), std::move(serializer));
     }
     /// A server where options.netloc says.
@@ -74,9 +80,11 @@ class Network {
     NetworkLocation location;
 
   private:
+    [[nodiscard]] NetworkLocation place_for_a_server();
     [[nodiscard]] Communicator open(Purpose purpose, Options options);
 
     const std::shared_ptr<detail::MemoryNetwork> memory_;
+    std::unique_ptr<testing::Broker> broker_;
     std::shared_ptr<Tap> tap_;
 };
 
@@ -154,16 +162,44 @@ template <class Q>
 
 }  // namespace nq::api
 
+#define NQ_API_TEST_ON(name, wire, function)       \
+    TEST_CASE(name " [" #wire "]") {               \
+        nq::api::Network net(nq::api::Wire::wire); \
+        function(net);                             \
+    }
+
+#ifdef NQ_WITH_TLS
+#define NQ_API_TEST_TLS(name, function) NQ_API_TEST_ON(name, tls, function)
+#else
+#define NQ_API_TEST_TLS(name, function)
+#endif
+
+#ifdef NQ_WITH_GRPC
+#define NQ_API_TEST_GRPC(name, function) NQ_API_TEST_ON(name, grpc, function)
+#else
+#define NQ_API_TEST_GRPC(name, function)
+#endif
+
+#ifdef NQ_WITH_MQTT
+#define NQ_API_TEST_MQTT(name, function) NQ_API_TEST_ON(name, mqtt, function)
+#else
+#define NQ_API_TEST_MQTT(name, function)
+#endif
+
+#define NQ_API_TEST(name, function, also)    \
+    static void function(nq::api::Network&); \
+    NQ_API_TEST_ON(name, memory, function)   \
+    NQ_API_TEST_ON(name, tcp, function)      \
+    NQ_API_TEST_TLS(name, function)          \
+    NQ_API_TEST_GRPC(name, function)         \
+    also(name, function) static void function([[maybe_unused]] nq::api::Network& network)
+#define NQ_API_TEST_NO_MORE(name, function)
+
 /// A test on every transport there is: ON_EVERY_TRANSPORT("name") { ... network ... }
-#define ON_EVERY_TRANSPORT(name) NQ_API_TEST(name, DOCTEST_ANONYMOUS(conversation_))
-#define NQ_API_TEST(name, function)                  \
-    static void function(nq::api::Network&);         \
-    TEST_CASE(name " [memory]") {                    \
-        nq::api::Network net(nq::api::Wire::memory); \
-        function(net);                               \
-    }                                                \
-    TEST_CASE(name " [tcp]") {                       \
-        nq::api::Network net(nq::api::Wire::tcp);    \
-        function(net);                               \
-    }                                                \
-    static void function([[maybe_unused]] nq::api::Network& network)
+#define ON_EVERY_TRANSPORT(name) \
+    NQ_API_TEST(name, DOCTEST_ANONYMOUS(conversation_), NQ_API_TEST_MQTT)
+/// One of what QoS 0 or a broker in between can't promise (docs/transports/mqtt.md), for the reason
+/// given: on all the others.
+#define ON_EVERY_TRANSPORT_BUT_MQTT(name, reason)                \
+    static_assert(sizeof(reason) > 1, "say what MQTT can't do"); \
+    NQ_API_TEST(name, DOCTEST_ANONYMOUS(conversation_), NQ_API_TEST_NO_MORE)

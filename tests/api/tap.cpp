@@ -51,6 +51,7 @@ class TappedConnection final : public Connection,
     }
 
     void finish_sending() override { inner_->finish_sending(); }
+    void finish_receiving() override { inner_->finish_receiving(); }
 
     void close() override {
         {
@@ -60,8 +61,22 @@ class TappedConnection final : public Connection,
         inner_->close();
     }
 
+    [[nodiscard]] bool refuse(const std::string& reason) override {
+        if (!inner_->refuse(reason)) return false;
+        close();
+        return true;
+    }
+
     [[nodiscard]] detail::Reactor& reactor() const override { return inner_->reactor(); }
     [[nodiscard]] const std::string& peer_name() const override { return inner_->peer_name(); }
+    [[nodiscard]] bool may_come_back() const override { return inner_->may_come_back(); }
+    [[nodiscard]] std::size_t unwritten() const override { return inner_->unwritten(); }
+    [[nodiscard]] std::optional<Uuid> announced_id() const override {
+        return inner_->announced_id();
+    }
+    [[nodiscard]] std::optional<Certificate> peer_certificate() const override {
+        return inner_->peer_certificate();
+    }
 
     void lose() {
         {
@@ -121,30 +136,48 @@ class TappedConnection final : public Connection,
     bool closed_ = false;
 };
 
-Result<std::unique_ptr<detail::Listener>> Tap::listen(std::span<detail::Reactor* const> reactors,
-                                                      const NetworkLocation& location,
-                                                      detail::AcceptHandler accept,
-                                                      detail::TransportLog log) {
-    const auto accept_tapped = [self = shared_from_this(),
-                                accept = std::move(accept)](std::shared_ptr<Connection> inner) {
-        {
-            const std::lock_guard lock(self->mutex_);
-            self->accepted_by_.push_back(&inner->reactor());
-        }
-        accept(self->wrap(Side::server, std::move(inner)));
-    };
-    return inner_->listen(reactors, location, accept_tapped, std::move(log));
-}
+/// Thread safety: as Transport.
+class TappedTransport final : public detail::Transport {
+  public:
+    TappedTransport(std::shared_ptr<Tap> tap, std::shared_ptr<detail::Transport> inner)
+        : tap_(std::move(tap)), inner_(std::move(inner)) {}
 
-std::unique_ptr<detail::Dial> Tap::dial(detail::Reactor& reactor, const NetworkLocation& location,
-                                        detail::DialHandler done) {
-    ++dials_;
-    return inner_->dial(reactor, location,
-                        [self = shared_from_this(),
-                         done = std::move(done)](Result<std::shared_ptr<Connection>> result) {
-                            if (!result) return done(result.error());
-                            done(self->wrap(Side::client, *std::move(result)));
-                        });
+    Result<std::unique_ptr<detail::Listener>> listen(std::span<detail::Reactor* const> reactors,
+                                                     const NetworkLocation& location,
+                                                     detail::AcceptHandler accept,
+                                                     detail::TransportLog log) override {
+        auto accept_tapped = [tap = tap_,
+                              accept = std::move(accept)](std::shared_ptr<Connection> inner) {
+            {
+                const std::lock_guard lock(tap->mutex_);
+                tap->accepted_by_.push_back(&inner->reactor());
+            }
+            accept(tap->wrap(Tap::Side::server, std::move(inner)));
+        };
+        return inner_->listen(reactors, location, std::move(accept_tapped), std::move(log));
+    }
+
+    std::unique_ptr<detail::Dial> dial(detail::Reactor& reactor, const NetworkLocation& location,
+                                       detail::DialHandler done) override {
+        ++tap_->dials_;
+        return inner_->dial(
+            reactor, location,
+            [tap = tap_, done = std::move(done)](Result<std::shared_ptr<Connection>> result) {
+                if (!result) return done(result.error());
+                done(tap->wrap(Tap::Side::client, *std::move(result)));
+            });
+    }
+
+    [[nodiscard]] bool lossy() const override { return inner_->lossy(); }
+    Result<void> reload_certificates() override { return inner_->reload_certificates(); }
+
+  private:
+    const std::shared_ptr<Tap> tap_;
+    const std::shared_ptr<detail::Transport> inner_;
+};
+
+std::shared_ptr<detail::Transport> Tap::over(std::shared_ptr<detail::Transport> transport) {
+    return std::make_shared<TappedTransport>(shared_from_this(), std::move(transport));
 }
 
 std::shared_ptr<Connection> Tap::wrap(Side side, std::shared_ptr<Connection> inner) {

@@ -14,6 +14,7 @@
 namespace nq::api {
 
 class TappedConnection;
+class TappedTransport;
 
 /// One call to send that took something: the memory it was offered, and how much of it was taken.
 struct Write {
@@ -22,23 +23,18 @@ struct Write {
     std::size_t taken = 0;
 };
 
-/// Any transport, with the test's hand on the line: it records what is sent, holds it back, and
-/// cuts connections, the same way on every transport.
+/// The test's hand on the line of any transports: records what is sent, holds it back, and cuts
+/// connections, the same way on every one.
 ///
-/// Shared by the test and the communicators over it. Thread safety: all methods, from any thread.
-class Tap final : public detail::Transport, public std::enable_shared_from_this<Tap> {
+/// Shared by the test and the communicators. Thread safety: all methods, from any thread.
+class Tap final : public std::enable_shared_from_this<Tap> {
   public:
     enum class Side { client, server };
     static constexpr std::size_t k_unlimited = std::numeric_limits<std::size_t>::max();
 
-    explicit Tap(std::unique_ptr<detail::Transport> inner) : inner_(std::move(inner)) {}
-
-    Result<std::unique_ptr<detail::Listener>> listen(std::span<detail::Reactor* const> reactors,
-                                                     const NetworkLocation& location,
-                                                     detail::AcceptHandler accept,
-                                                     detail::TransportLog log) override;
-    std::unique_ptr<detail::Dial> dial(detail::Reactor& reactor, const NetworkLocation& location,
-                                       detail::DialHandler done) override;
+    /// The transport, with the hand on its connections.
+    [[nodiscard]] std::shared_ptr<detail::Transport> over(
+        std::shared_ptr<detail::Transport> transport);
 
     // The test's hand.
     /// Connections of that side, those to come too, pass at most so many octets more; the rest
@@ -57,6 +53,7 @@ class Tap final : public detail::Transport, public std::enable_shared_from_this<
 
   private:
     friend class TappedConnection;
+    friend class TappedTransport;
     struct Valve {
         std::size_t octets = k_unlimited;
         bool fatal = false;
@@ -66,7 +63,6 @@ class Tap final : public detail::Transport, public std::enable_shared_from_this<
     void set_valve(Side side, Valve valve);
     void record(Write write);
 
-    const std::unique_ptr<detail::Transport> inner_;
     std::atomic<int> dials_{0};
 
     mutable std::mutex mutex_;  // guards what follows

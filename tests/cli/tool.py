@@ -15,10 +15,10 @@ SANITIZED = os.environ.get("NQ_SANITIZED") == "1"
 TIMEOUT = 60
 
 
-def nq(*arguments, stdin=b"", timeout=TIMEOUT):
-    """Runs nq to its end: a CompletedProcess with octets as output."""
+def nq(*arguments, stdin=b"", timeout=TIMEOUT, folder=None):
+    """Runs nq to its end, in `folder`: a CompletedProcess with octets as output."""
     return subprocess.run([NQ, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout, check=False)
+                          stderr=subprocess.PIPE, timeout=timeout, check=False, cwd=folder)
 
 
 class ToolTest(unittest.TestCase):

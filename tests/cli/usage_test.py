@@ -57,11 +57,6 @@ class UsageTest(ToolTest):
         self.assert_fails(nq("put", "--to", "you", "x"), 2, "--to: not a UUID: you")
         self.assert_fails(nq("get", "--from", "them"), 2, "--from: not a UUID: them")
 
-    def test_what_this_build_lacks(self):
-        self.assert_fails(nq("bench", "mqtt", "both", "sync"), 2, "mqtt is not in this build")
-        self.assert_fails(nq("bench", "grpc", "both", "async"), 2, "grpc is not in this build")
-        self.assert_fails(nq("bench", "tcp", "both", "sync", "--secure"), 2, "not in this build")
-
 
 if __name__ == "__main__":
     unittest.main()

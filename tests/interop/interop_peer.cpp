@@ -257,35 +257,50 @@ nq::Options read_options(const std::string& host, std::uint16_t port, const std:
     return options;
 }
 
+nq::Protocol protocol_of(const std::string& name) {
+    return name == "mqtt"   ? nq::Protocol::mqtt
+           : name == "grpc" ? nq::Protocol::grpc
+                            : nq::Protocol::tcp;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{"A net-queue peer that does what it is told on stdin"};
     std::string purpose;
+    std::string protocol = "tcp";
     std::string host = "127.0.0.1";
     std::string id;
     std::uint16_t port = 0;
     std::int64_t expiry = 120'000;
     std::int64_t handshake = 10'000;
     std::int64_t connect = 30'000;
+    nq::SecurityOptions security;
     app.add_option("purpose", purpose)->required()->check(CLI::IsMember({"server", "client"}));
+    app.add_option("--protocol", protocol)->check(CLI::IsMember({"tcp", "mqtt", "grpc"}));
     app.add_option("--host", host);
     app.add_option("--port", port);
     app.add_option("--id", id);
     app.add_option("--session-expiry", expiry, "Milliseconds");
     app.add_option("--handshake-timeout", handshake, "Milliseconds");
     app.add_option("--connect-timeout", connect, "Milliseconds");
+    app.add_option("--key", security.key);
+    app.add_option("--certificate", security.certificate);
+    app.add_option("--client-authority", security.client_authority);
+    app.add_option("--client-key", security.client_key);
+    app.add_option("--client-certificate", security.client_certificate);
     CLI11_PARSE(app, argc, argv);
 
     nq::Options options = read_options(host, port, id);
     options.session_expiry = milliseconds{expiry};
     options.handshake_timeout = milliseconds{handshake};
     options.connect_timeout = milliseconds{connect};
+    if (!security.key.empty() || !security.certificate.empty()) options.security = security;
     try {
         const bool server = purpose == "server";
         Puppet puppet([&] {
             auto queue = nq::open<nq::StreamSerializer>(
-                nq::Protocol::tcp, server ? nq::Purpose::server : nq::Purpose::client, options);
+                protocol_of(protocol), server ? nq::Purpose::server : nq::Purpose::client, options);
             const nq::NetworkLocation& place = queue.options().netloc;
             say("listening " + place.host + " " + std::to_string(place.port) + " " +
                 queue.id().to_string());

@@ -175,7 +175,7 @@ def _target_of(name: str) -> str | None:
 def _may_include(folder: str, target: str, file: File) -> bool:
     if target in (folder, "unknown"):
         return target == folder
-    if target == "testing":
+    if target == "testing" or target.startswith("transport/") and folder.startswith("transport/"):
         return file.is_test
     allowed = tidy.ARROWS.get(folder, tidy.ARROWS.get(folder.split("/")[0] + "/*", ()))
     return target in allowed or target.split("/")[0] + "/*" in allowed and "/" in target
@@ -204,6 +204,13 @@ def system_headers(file: File) -> Iterator[Finding]:
             yield Finding("system", line, f"<{name}>: system calls stand in src/io alone")
 
 
+def kept_headers(file: File) -> Iterator[Finding]:
+    for line, _, name in _includes(file):
+        for pattern, folder in tidy.KEPT_HEADERS:
+            if file.folder not in (None, folder) and re.fullmatch(pattern, name):
+                yield Finding("kept", line, f"<{name}>: only src/{folder} speaks to that library")
+
+
 def machine_paths(file: File) -> Iterator[Finding]:
     for number, line in enumerate(file.source.splitlines(), 1):
         match = _MACHINE.search(line)
@@ -212,7 +219,7 @@ def machine_paths(file: File) -> Iterator[Finding]:
 
 
 RULES = (lengths, function_lengths, first_lines, own_header_first, banned, todos, memory_orders,
-         arrows, system_headers, machine_paths)
+         arrows, system_headers, kept_headers, machine_paths)
 
 
 def check(name: str, source: str, present: Callable[[str], bool]) -> Iterator[Finding]:

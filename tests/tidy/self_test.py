@@ -65,6 +65,8 @@ CASES = (
     ("arrow", "include/net_queue/stream.hpp", "#include <net_queue/value.hpp>\n",
      "#include <net_queue/uuid.hpp>\n"),
     ("system", SOURCE, "#include <sys/socket.h>\n", "#include <sys/types.h>\n"),
+    ("kept", "src/transport/tcp/a.cpp", "#include <grpcpp/channel.h>\n",
+     "#include <grp.h>\n"),
     ("system", "src/communicator/a.cpp", "#include <unistd.h>\n", "#include <thread>\n"),
     ("machine", "README.md", "see /" + "work/a", "see build/work/a, net/" + "work"),
     ("machine", "scripts/a.sh", "cd /" + "root/a", "${tree}/" + "root"),

@@ -21,7 +21,7 @@ LIMITS = {"file": 500, "function": 70, "columns": 100}
 
 # Which folders of src/ a folder may include, besides itself. Nothing includes communicator.
 # A transport sees the common transport/ headers but never another transport. Tests (*_test.cpp)
-# may also use testing/.
+# may also use testing/, and lay one transport over another.
 ARROWS = {
     "buffer": (),
     "pickle": ("buffer",),
@@ -79,12 +79,15 @@ BANNED = (
         "std::string, std::span, std::to_chars", ANYWHERE),
 )
 
-# Headers of system calls, and the only folder of src/ that may include them.
+# Headers of system calls and of TLS, and the only folder of src/ that may include them.
 SYSTEM_HEADERS = (
     r"sys/(?!types\.h)[\w./]+|unistd\.h|fcntl\.h|poll\.h|netdb\.h|netinet/[\w.]+|arpa/[\w.]+"
-    r"|pthread\.h|signal\.h|linux/[\w.]+|ifaddrs\.h"
+    r"|pthread\.h|signal\.h|linux/[\w.]+|ifaddrs\.h|openssl/[\w.]+"
 )
 SYSTEM_FOLDER = "io"
+
+# Libraries that one folder of src/ keeps to itself.
+KEPT_HEADERS = ((r"grpc(?:pp)?/[\w./]+", "transport/grpc"),)
 
 # The session is pure: none of these among the undefined symbols of its archive.
 IMPURE = (

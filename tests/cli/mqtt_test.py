@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nq over MQTT, through a broker of the test's own."""
+
+import json
+import unittest
+
+from broker import Broker
+from tool import ToolTest, nq, unused_port
+
+OCTETS = bytes(range(256)) * 4000
+
+
+class MqttTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.broker = self.make_broker()
+
+    def make_broker(self, **options):
+        broker = Broker(**options)
+        self.addCleanup(broker.close)
+        return broker
+
+    def place(self, broker=None):
+        return ["--protocol", "mqtt", "--port", (broker or self.broker).port]
+
+    def start_mqtt_server(self, command, *arguments, broker=None):
+        """A running server that is subscribed."""
+        process = self.start(command, "--server", *self.place(broker), *arguments)
+        line = process.stderr.readline().decode()
+        self.assertRegex(line, rf"^nq: listening on 127\.0\.0\.1:{(broker or self.broker).port},")
+        return process
+
+    def test_put_and_get(self):
+        server = self.start_mqtt_server("get", "-n", 3)
+        self.assert_well(nq("put", *self.place(), "Hello", "World", "-f", self.file("in", OCTETS)))
+        self.assert_finished_well(server, b"Hello\nWorld\n" + OCTETS)
+
+    def test_the_server_puts_to_its_clients(self):
+        server = self.start_mqtt_server("put", "--clients", 2, "to all")
+        clients = [self.start("get", *self.place()) for _ in range(2)]
+        for client in clients:
+            self.assert_finished_well(client, b"to all\n")
+        self.assert_finished_well(server)
+
+    def test_user_and_password(self):
+        broker = self.make_broker(users={"alice": "secret"})
+        good = ["--user", "alice", "--password", "secret"]
+        server = self.start_mqtt_server("get", *good, broker=broker)
+        done = nq("put", *self.place(broker), "--user", "alice", "--password", "guess", "x")
+        self.assert_fails(done, 1, "nq: .*refuses user alice")
+        self.assert_well(nq("put", *self.place(broker), *good, "x"))
+        self.assert_finished_well(server, b"x\n")
+
+    def test_no_broker(self):
+        port = unused_port()
+        place = ["--protocol", "mqtt", "--port", port]
+        how = f"start one with `mosquitto -p {port}`"
+        self.assert_fails(nq("put", *place, "--connect-timeout", 0.3, "x"), 1, how)
+        server = self.start("get", "--server", *place, "--timeout", 0.5)
+        code, _, stderr = self.finish(server)
+        self.assertEqual(code, 1)
+        self.assertIn(how, stderr)
+
+    def test_no_server(self):
+        done = nq("put", *self.place(), "--connect-timeout", 0.3, "x")
+        self.assert_fails(done, 1, "nq: .*no server answered")
+
+    def test_bench(self):
+        path = self.path("out.json")
+        for mode in ("sync", "async"):
+            with self.subTest(mode=mode):
+                self.assert_well(nq("bench", "mqtt", "both", mode, "--port", self.broker.port,
+                                    "--min-size", 4, "--step-size", 3, "--max-size", 18,
+                                    "--clients", 3, "--verify", "--json", path))
+                with open(path, encoding="utf-8") as file:
+                    document = json.load(file)
+                self.assertEqual(document["protocol"], "mqtt")
+                self.assertEqual([result["role"] for result in document["results"]],
+                                 ["server", "client"])
+
+
+if __name__ == "__main__":
+    unittest.main()
