@@ -1,250 +1,186 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine can do: the workloads over blocking sockets, no library, one thread each end.
-// The same frames as net-queue's (8 octets of size, payload), so the octets moved are the same.
-#include <arpa/inet.h>
-#include <endian.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
+// What the machine can do: the workloads over blocking sockets, no library, one thread each end,
+// two where both directions run at once; a loop over the sockets of a star.
+#include <sys/epoll.h>
 
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
+#include <list>
+#include <memory>
+#include <stdexcept>
 
-#include "workload.hpp"
+#include "socket.hpp"
+#include "star.hpp"
 
 namespace {
 
 using nq::bench::Content;
+using nq::bench::End;
 using nq::bench::Ends;
-using nq::bench::Stopwatch;
+using nq::bench::FrameReader;
+using nq::bench::header_of;
+using nq::bench::IdentityFrame;
+using nq::bench::k_block;
+using nq::bench::k_header;
+using nq::bench::Messages;
+using nq::bench::Outcome;
+using nq::bench::piece;
+using nq::bench::ServerProcess;
+using nq::bench::Socket;
 using nq::bench::Workload;
 
-constexpr std::size_t k_header = 8;
-/// Small messages are coalesced into, and parsed from, blocks of this size: of 16 to 256 KiB the
-/// one with the best median time on the machine this was written on.
-constexpr std::size_t k_block = std::size_t{128} << 10;
+/// From this size on a message is sent from where it lies and received where it stays.
+constexpr std::size_t k_large = k_block / 2;
 
-[[noreturn]] void fail(const char* what) {
-    throw std::system_error(errno, std::generic_category(), what);
+void put_one(const Socket& socket, std::span<const std::byte> octets) {
+    const std::uint64_t header = header_of(octets.size());
+    std::array<iovec, 2> pieces{piece(&header, k_header), piece(octets.data(), octets.size())};
+    socket.write(pieces);
 }
 
-class Socket {
+/// Large messages: a call for each, into one buffer that is used again.
+class LargeEnd final : public End {
   public:
-    explicit Socket(int descriptor) : descriptor_(descriptor) {
-        if (descriptor < 0) fail("socket");
-    }
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
-    ~Socket() { ::close(descriptor_); }
+    LargeEnd(const Socket& socket, const Content& content)
+        : socket_(socket), content_(content), buffer_(content.octets().size()) {}
 
-    [[nodiscard]] int descriptor() const { return descriptor_; }
-
-    void send_now() const {
-        const int on = 1;
-        if (setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) fail("nodelay");
-    }
-
-    /// All of the pieces, gathered into as few calls as the kernel allows.
-    void write(std::span<iovec> pieces) const {
-        msghdr message{};
-        while (!pieces.empty()) {
-            message.msg_iov = pieces.data();
-            message.msg_iovlen = pieces.size();
-            const ssize_t count = sendmsg(descriptor_, &message, MSG_NOSIGNAL);
-            if (count < 0) fail("send");
-            pieces = advance(pieces, static_cast<std::size_t>(count));
+    void put(const Messages& messages) override {
+        for (std::uint64_t i = 0; i < messages.count(); ++i) {
+            put_one(socket_, content_.octets(messages.size(i)));
         }
     }
-
-    /// Fills all of the pieces, scattered by as few calls as the kernel allows.
-    void read(std::span<iovec> pieces) const {
-        msghdr message{};
-        while (!pieces.empty()) {
-            message.msg_iov = pieces.data();
-            message.msg_iovlen = pieces.size();
-            const ssize_t count = recvmsg(descriptor_, &message, MSG_WAITALL);
-            if (count < 0) fail("receive");
-            if (count == 0) throw std::runtime_error("the peer left");
-            pieces = advance(pieces, static_cast<std::size_t>(count));
-        }
-    }
-
-    /// Some octets: what one call brings.
-    [[nodiscard]] std::size_t read_some(std::span<std::byte> target) const {
-        const ssize_t count = recv(descriptor_, target.data(), target.size(), 0);
-        if (count < 0) fail("receive");
-        if (count == 0) throw std::runtime_error("the peer left");
-        return static_cast<std::size_t>(count);
-    }
-
-  private:
-    static std::span<iovec> advance(std::span<iovec> pieces, std::size_t count) {
-        while (!pieces.empty() && count >= pieces.front().iov_len) {
-            count -= pieces.front().iov_len;
-            pieces = pieces.subspan(1);
-        }
-        if (!pieces.empty()) {
-            pieces.front().iov_base = static_cast<std::byte*>(pieces.front().iov_base) + count;
-            pieces.front().iov_len -= count;
-        }
-        return pieces;
-    }
-
-    int descriptor_;
-};
-
-std::uint64_t header_of(std::size_t size) { return htobe64(size); }
-
-/// sendmsg does not write to what it sends.
-iovec piece(const void* data, std::size_t size) { return {const_cast<void*>(data), size}; }
-
-void put_large(const Socket& socket, const Content& content, std::uint64_t count) {
-    const std::uint64_t header = header_of(content.octets().size());
-    for (std::uint64_t i = 0; i < count; ++i) {
-        std::array<iovec, 2> pieces{piece(&header, k_header),
-                                    piece(content.octets().data(), content.octets().size())};
-        socket.write(pieces);
-    }
-}
-
-void get_large(const Socket& socket, const Content& content, std::uint64_t count) {
-    std::vector<std::byte> message(content.octets().size());
-    std::uint64_t header = 0;
-    std::array<iovec, 1> first{piece(&header, k_header)};
-    socket.read(first);
-    for (std::uint64_t i = 0; i < count; ++i) {
-        if (be64toh(header) != message.size()) throw std::runtime_error("wrong size");
-        // The next header comes with the same call, where there is one.
-        std::array<iovec, 2> pieces{piece(message.data(), message.size()),
-                                    piece(&header, k_header)};
-        socket.read(std::span(pieces).first(i + 1 < count ? 2 : 1));
-        content.touch(message);
-    }
-}
-
-/// One end of the workloads of small messages; the block is allocated once.
-class SmallMessages {
-  public:
-    SmallMessages(const Socket& socket, const Content& content)
-        : socket_(socket), content_(content), block_(k_block) {}
-
-    /// Coalesces the frames into blocks and sends those.
-    void put(std::uint64_t count) {
-        const auto octets = content_.octets();
-        const std::uint64_t header = header_of(octets.size());
-        const std::size_t frame = k_header + octets.size();
-        std::size_t filled = 0;
-        for (std::uint64_t i = 0; i < count; ++i) {
-            std::memcpy(block_.data() + filled, &header, k_header);
-            std::memcpy(block_.data() + filled + k_header, octets.data(), octets.size());
-            filled += frame;
-            if (filled + frame <= block_.size() && i + 1 < count) continue;
-            std::array<iovec, 1> pieces{piece(block_.data(), filled)};
-            socket_.write(pieces);
-            filled = 0;
-        }
-    }
-
-    /// Receives blocks, parses them and touches each message where it lies.
-    void get(std::uint64_t count) {
-        std::size_t filled = 0;
-        while (count > 0) {
-            filled += socket_.read_some(std::span(block_).subspan(filled));
-            std::size_t at = 0;
-            while (filled - at >= k_header) {
-                std::uint64_t header = 0;
-                std::memcpy(&header, block_.data() + at, k_header);
-                const std::size_t size = be64toh(header);
-                if (filled - at - k_header < size) break;
-                content_.touch(std::span(block_).subspan(at + k_header, size));
-                at += k_header + size;
-                --count;
-            }
-            std::memmove(block_.data(), block_.data() + at, filled - at);
-            filled -= at;
+    void get(const Messages& messages) override {
+        for (std::uint64_t i = 0; i < messages.count(); ++i) {
+            const auto message = std::span(buffer_).first(messages.size(i));
+            std::uint64_t header = 0;
+            std::array<iovec, 2> pieces{piece(&header, k_header),
+                                        piece(message.data(), message.size())};
+            socket_.read(pieces);
+            if (be64toh(header) != message.size()) throw std::runtime_error("wrong size");
+            content_.touch(message);
         }
     }
 
   private:
     const Socket& socket_;
     const Content& content_;
-    std::vector<std::byte> block_;
+    std::vector<std::byte> buffer_;
 };
 
-void run_server(const Workload& workload, const Socket& socket) {
-    const Content content(workload.size);
-    SmallMessages small(socket, content);
-    if (workload.name == "sync") {
-        get_large(socket, content, workload.count);
-        put_large(socket, content, workload.count);
-    } else if (workload.name == "oneway") {
-        small.get(workload.count);
-        put_large(socket, content, 1);
-    } else {
-        for (std::uint64_t i = 0; i < workload.count; ++i) {
-            small.get(1);
-            small.put(1);
+/// Small messages: coalesced into blocks, parsed out of blocks.
+class SmallEnd final : public End {
+  public:
+    SmallEnd(const Socket& socket, const Content& content)
+        : socket_(socket), content_(content), reader_(socket, content), block_(k_block) {}
+
+    void put(const Messages& messages) override {
+        std::size_t filled = 0;
+        for (std::uint64_t i = 0; i < messages.count(); ++i) {
+            const auto octets = content_.octets(messages.size(i));
+            const std::uint64_t header = header_of(octets.size());
+            if (filled + k_header + octets.size() > block_.size()) {
+                socket_.write(std::span<const std::byte>(block_).first(filled));
+                filled = 0;
+            }
+            std::memcpy(block_.data() + filled, &header, k_header);
+            std::memcpy(block_.data() + filled + k_header, octets.data(), octets.size());
+            filled += k_header + octets.size();
         }
+        socket_.write(std::span<const std::byte>(block_).first(filled));
     }
-    // Leave last, so that nothing under way is lost.
-    std::byte end{};
-    (void)recv(socket.descriptor(), &end, 1, 0);
+    void get(const Messages& messages) override {
+        while (received_ < messages.count()) received_ += reader_.read_some();
+        received_ -= messages.count();
+    }
+
+  private:
+    const Socket& socket_;
+    const Content& content_;
+    FrameReader reader_;
+    std::vector<std::byte> block_;
+    std::uint64_t received_ = 0;  // and not yet counted by a get
+};
+
+std::unique_ptr<End> make_end(const Socket& socket, const Content& content) {
+    if (content.octets().size() >= k_large) return std::make_unique<LargeEnd>(socket, content);
+    return std::make_unique<SmallEnd>(socket, content);
 }
 
-double run_client(const Workload& workload, const Socket& socket) {
-    const Content content(workload.size);
-    SmallMessages small(socket, content);
-    const Stopwatch watch;
-    if (workload.name == "sync") {
-        put_large(socket, content, workload.count);
-        get_large(socket, content, workload.count);
-    } else if (workload.name == "oneway") {
-        small.put(workload.count);
-        get_large(socket, content, 1);
-    } else {
-        for (std::uint64_t i = 0; i < workload.count; ++i) {
-            small.put(1);
-            small.get(1);
-        }
-    }
-    return watch.seconds();
+/// One of a star's clients, as the server sees it.
+struct Peer {
+    Peer(Socket connection, const Content& content)
+        : socket(std::move(connection)), reader(socket, content) {}
+    Socket socket;
+    FrameReader reader;
+};
+
+/// Each client's identity is answered with one.
+Socket accept_client(const Socket& listener) {
+    Socket client = listener.accept();
+    IdentityFrame identity{};
+    std::array<iovec, 1> pieces{piece(identity.data(), identity.size())};
+    client.read(pieces);
+    client.write(identity);
+    return client;
 }
 
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    return address;
+void get_from_all(std::list<Peer>& peers, std::uint64_t count) {
+    const Socket poller(epoll_create1(0));
+    for (Peer& peer : peers) {
+        epoll_event event{.events = EPOLLIN, .data = {.ptr = &peer}};
+        epoll_ctl(poller.descriptor(), EPOLL_CTL_ADD, peer.socket.descriptor(), &event);
+    }
+    std::array<epoll_event, 128> events{};
+    while (count > 0) {
+        const int ready = epoll_wait(poller.descriptor(), events.data(), events.size(), -1);
+        for (int i = 0; i < ready; ++i) {
+            auto* const peer = static_cast<Peer*>(events[static_cast<std::size_t>(i)].data.ptr);
+            count -= peer->reader.read_some();
+        }
+    }
+}
+
+void serve_fan(const Workload& workload, const Socket& listener) {
+    const Content content(workload.messages);
+    std::list<Peer> peers;  // they stay where they are
+    for (std::size_t i = 0; i < workload.clients; ++i) {
+        peers.emplace_back(accept_client(listener), content);
+    }
+    if (workload.name == "fanout") {
+        (void)make_end(peers.front().socket, content)->get(workload.messages.word());
+        for (std::uint64_t i = 0; i < workload.messages.count(); ++i) {
+            for (const Peer& peer : peers) put_one(peer.socket, content.octets());
+        }
+    } else {
+        get_from_all(peers, workload.messages.count() * workload.clients);
+        for (const Peer& peer : peers) put_one(peer.socket, content.octets());
+    }
+    for (const Peer& peer : peers) peer.socket.wait_for_end();
+}
+
+void serve_idle(const Workload& workload, const Socket& listener) {
+    std::vector<Socket> clients;
+    clients.reserve(workload.clients);
+    for (std::size_t i = 0; i < workload.clients; ++i) clients.push_back(accept_client(listener));
+    for (const Socket& client : clients) client.wait_for_end();
 }
 
 Ends make_ends(const Workload& workload) {
     const auto server = [workload](const std::function<void(std::uint16_t)>& listening) {
-        const Socket listener(socket(AF_INET, SOCK_STREAM, 0));
-        sockaddr_in address = loopback(0);
-        socklen_t length = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (bind(listener.descriptor(), generic, length) != 0) fail("bind");
-        if (listen(listener.descriptor(), 1) != 0) fail("listen");
-        if (getsockname(listener.descriptor(), generic, &length) != 0) fail("getsockname");
-        listening(ntohs(address.sin_port));
-        const Socket connection(accept(listener.descriptor(), nullptr, nullptr));
-        connection.send_now();
-        run_server(workload, connection);
+        const Socket listener = Socket::listener();
+        listening(listener.port());
+        if (workload.name == "idle") return serve_idle(workload, listener);
+        if (workload.is_star()) return serve_fan(workload, listener);
+        const Socket connection = listener.accept();
+        const Content content(workload.messages);
+        serve(workload, *make_end(connection, content));
+        connection.wait_for_end();  // leave last, so that nothing under way is lost
     };
-    const auto client = [workload](std::uint16_t port) {
-        const Socket connection(socket(AF_INET, SOCK_STREAM, 0));
-        const sockaddr_in address = loopback(port);
-        if (connect(connection.descriptor(), reinterpret_cast<const sockaddr*>(&address),
-                    sizeof address) != 0) {
-            fail("connect");
-        }
-        connection.send_now();
-        return run_client(workload, connection);
+    const auto client = [workload](const ServerProcess& process) -> Outcome {
+        if (workload.is_star()) return run_star_clients(workload, process);
+        const Socket connection = Socket::connected(process.port);
+        const Content content(workload.messages);
+        return {.seconds = measure(workload, *make_end(connection, content))};
     };
     return {server, client};
 }
@@ -252,6 +188,5 @@ Ends make_ends(const Workload& workload) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return nq::bench::run_program(argc, argv, "The workloads over bare blocking sockets",
-                                  make_ends);
+    return nq::bench::run_program(argc, argv, "bare sockets", make_ends);
 }
