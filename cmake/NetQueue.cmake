@@ -9,11 +9,24 @@ target_compile_features(nq_flags INTERFACE cxx_std_20)
 target_compile_options(nq_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                        -Wnon-virtual-dtor -Woverloaded-virtual -fno-omit-frame-pointer
                        # gcc 12 sees overlaps in "x" + std::string that are none (its bug 105651).
-                       $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+                       $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+                       # And strings used before they are set in `open(..., {.id = id})`, where what
+                       # an initialiser leaves out has its default (105562, 105593 and their kind).
+                       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 target_include_directories(nq_flags INTERFACE ${PROJECT_SOURCE_DIR}/include
                            ${PROJECT_BINARY_DIR}/include ${PROJECT_SOURCE_DIR}/src
                            ${PROJECT_SOURCE_DIR})
 target_link_libraries(nq_flags INTERFACE Threads::Threads)
+# Which optional parts this build has: NQ_WITH_TLS and so on, defined or not.
+foreach(part IN ITEMS TLS MQTT GRPC)
+    if(NET_QUEUE_WITH_${part})
+        target_compile_definitions(nq_flags INTERFACE NQ_WITH_${part})
+    endif()
+endforeach()
+
+# The libraries behind NET_QUEUE_WITH_GRPC, by name: the installed package needs no package to find
+# them.
+set(NQ_GRPC_LIBRARIES grpc++ grpc gpr absl_synchronization)
 
 # nq_component(NAME SOURCES a.cpp ... [DEPENDS other ...])
 # One folder of src/: the static library nq_NAME. Its objects also go into the library net_queue.
@@ -46,6 +59,12 @@ function(nq_library)
         $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     target_link_libraries(net_queue PUBLIC Threads::Threads)
+    if(NET_QUEUE_WITH_GRPC)
+        target_link_libraries(net_queue PRIVATE ${NQ_GRPC_LIBRARIES})
+    endif()
+    if(NET_QUEUE_WITH_TLS)
+        target_link_libraries(net_queue PRIVATE OpenSSL::SSL)
+    endif()
 endfunction()
 
 # nq_test(NAME SOURCES a_test.cpp ... [DEPENDS component ...] [LABELS ...] [TIMEOUT s])

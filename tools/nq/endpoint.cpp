@@ -24,7 +24,7 @@ std::string_view to_string(LogLevel level) {
     return "log";
 }
 
-void print_log(LogLevel level, std::string_view category, std::string_view text) {
+void print_line(LogLevel level, std::string_view category, std::string_view text) {
     const std::string line = "nq: " + std::string(to_string(level)) + ": " + std::string(category) +
                              ": " + std::string(text) + "\n";
     std::fputs(line.c_str(), stderr);
@@ -32,21 +32,68 @@ void print_log(LogLevel level, std::string_view category, std::string_view text)
 
 }  // namespace
 
+Protocol parse_protocol(const std::string& name) {
+#ifdef NQ_WITH_MQTT
+    if (name == "mqtt") return Protocol::mqtt;
+#endif
+#ifdef NQ_WITH_GRPC
+    if (name == "grpc") return Protocol::grpc;
+#endif
+    if (name == "tcp") return Protocol::tcp;
+    const std::string part = name == "mqtt" ? "MQTT" : "GRPC";
+    throw UsageError("protocol " + name + " is not in this build (NET_QUEUE_WITH_" + part +
+                     "=OFF)");
+}
+
+void Broker::add_options(CLI::App& command) {
+    command.add_option("--user", user, "MQTT: user name for the broker");
+    command.add_option("--password", password, "MQTT: password for the broker");
+}
+
+BrokerOptions Broker::options() const {
+    BrokerOptions broker;
+    broker.user = user;
+    broker.password = password;
+    return broker;
+}
+
+LogHook print_log(bool everything) {
+    return [everything](LogLevel level, std::string_view category, std::string_view text) {
+        if (everything || level >= LogLevel::warning) print_line(level, category, text);
+    };
+}
+
 void add_endpoint_options(CLI::App& command, Endpoint& endpoint) {
     auto* role = command.add_option_group("Role and place");
     auto* server = role->add_flag("--server", endpoint.server, "Listen, and serve clients");
     role->add_flag_callback(
             "--client", [] {}, "Connect to a server (this is the default)")
         ->excludes(server);
-    role->add_option("--host", endpoint.host, "Address or name")->capture_default_str();
-    role->add_option("--port", endpoint.port, "Port; a server may give 0 for a free one")
+    role->add_option("--protocol", endpoint.protocol, "tcp, mqtt or grpc")
+        ->check(CLI::IsMember(std::set<std::string>{"tcp", "mqtt", "grpc"}))
         ->capture_default_str();
+    role->add_option("--host", endpoint.host, "Address or name; MQTT: of the broker")
+        ->capture_default_str();
+    role->add_option("--port", endpoint.port,
+                     "Port; a server may give 0 for a free one; MQTT: of the broker")
+        ->capture_default_str();
+    endpoint.broker.add_options(*role);
     role->add_option("--id", endpoint.id, "Own UUID; default: a random one");
     role->add_option("--connect-timeout", endpoint.connect_timeout,
                      "Client: seconds until the server must have answered")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     role->add_flag("-v,--verbose", endpoint.verbose, "Tell what happens to connections");
+
+    auto* security = command.add_option_group("Security");
+    security->add_flag("--secure", endpoint.secure, "TLS; the two below imply it");
+    security->add_option("--key", endpoint.key, "Server: PEM file of its private key")
+        ->check(CLI::ExistingFile);
+    security
+        ->add_option("--certificate", endpoint.certificate,
+                     "PEM file; server: its certificate and chain; client: whom it trusts "
+                     "(default: whom the system does)")
+        ->check(CLI::ExistingFile);
 
     auto* encoding = command.add_option_group("Encoding");
     auto* bytes = encoding->add_flag("--bytes", endpoint.bytes, "Messages are octets");
@@ -90,11 +137,19 @@ BasicQueue<StreamSerializer> open_endpoint(const Endpoint& endpoint, Arrivals& a
     Options options;
     if (!endpoint.id.empty()) options.id = parse_id("--id", endpoint.id);
     options.netloc = {endpoint.host, endpoint.port};
+    if (endpoint.secure || !endpoint.key.empty() || !endpoint.certificate.empty()) {
+        options.security.emplace();
+        options.security->key = endpoint.key;
+        options.security->certificate = endpoint.certificate;
+    }
     options.connect_timeout = milliseconds(endpoint.connect_timeout);
     options.events.ini = [&arrivals](const Uuid& peer) { arrivals.add(peer); };
     // What goes wrong reaches the user as an error of the call it happened in.
-    if (endpoint.verbose) options.log = print_log;
-    auto queue = open<StreamSerializer>(Protocol::tcp, endpoint.purpose(), std::move(options));
+    const Protocol protocol = parse_protocol(endpoint.protocol);
+    // A broker that is not there fails no call of a server's.
+    if (endpoint.verbose || protocol == Protocol::mqtt) options.log = print_log(endpoint.verbose);
+    options.broker = endpoint.broker.options();
+    auto queue = open<StreamSerializer>(protocol, endpoint.purpose(), std::move(options));
     if (endpoint.server) {
         std::fprintf(stderr, "nq: listening on %s, id %s\n",
                      queue.options().netloc.to_string().c_str(), queue.id().to_string().c_str());

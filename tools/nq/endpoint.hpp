@@ -23,9 +23,29 @@ enum class Encoding { pickle, bytes };
 /// How long a program that gives up, or is interrupted, still tries to say goodbye.
 constexpr auto k_goodbye = std::chrono::seconds{1};
 
+/// The protocol that an argument names. Throws UsageError where this build lacks it.
+[[nodiscard]] Protocol parse_protocol(const std::string& name);
+
+/// How to talk to an MQTT broker: one part of the command line of each command.
+struct Broker {
+    std::string user;
+    std::string password;
+
+    void add_options(CLI::App& command);
+    [[nodiscard]] BrokerOptions options() const;
+};
+
+/// What a user has to know though no call fails: warnings and errors, or everything.
+[[nodiscard]] LogHook print_log(bool everything);
+
 /// The part of the command line that `put` and `get` share: which end, where, who.
 struct Endpoint {
+    std::string protocol = "tcp";
     bool server = false;
+    bool secure = false;
+    std::string key;
+    std::string certificate;
+    Broker broker;
     std::string host = "127.0.0.1";
     std::uint16_t port = 51966;
     std::string id;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <net_queue/error.hpp>
 
 #include "bench/bench.hpp"
 #include "errors.hpp"
@@ -65,7 +66,9 @@ int run_program(int argc, char** argv) {
         return complain(error.what(), k_exit_usage);
     } catch (const std::exception& error) {
         if (interrupt.happened()) return k_exit_interrupted;
-        return complain(error.what(), k_exit_failed);
+        const auto* const own = dynamic_cast<const nq::Error*>(&error);
+        const bool lacking = own != nullptr && own->code() == nq::Errc::unsupported;
+        return complain(error.what(), lacking ? k_exit_usage : k_exit_failed);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "put.hpp"
 
 #include <CLI/CLI.hpp>
+#include <stdexcept>
 
 #include "errors.hpp"
 #include "payload.hpp"
@@ -67,6 +68,15 @@ void put_all(PutQueue& queue, const PutOptions& options, const std::vector<Strea
     for (const Future& future : futures) future.get();
 }
 
+/// Octets that a broker, or a kernel, took for a server that never came are lost.
+void require_server(const PutQueue& queue) {
+    for (const PeerStats& server : queue.stats().peers) {
+        if (!server.peer.is_nil()) return;
+    }
+    throw std::runtime_error("no server answered at " + queue.options().netloc.to_string() +
+                             " in time");
+}
+
 }  // namespace
 
 void add_put_command(CLI::App& app, PutOptions& options) {
@@ -100,7 +110,10 @@ int run_put(const PutOptions& options, Interrupt& interrupt) {
     });
     try {
         if (wait_for_receivers(options, to, arrivals)) put_all(queue, options, messages, to);
-        if (!interrupt.happened()) queue.close();
+        if (!interrupt.happened()) {
+            queue.close();
+            if (!options.endpoint.server) require_server(queue);
+        }
     } catch (const ConnectionAborted&) {
         if (!interrupt.happened()) throw;
     } catch (...) {

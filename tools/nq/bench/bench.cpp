@@ -24,14 +24,24 @@ constexpr unsigned k_exponent_max = 40;
 constexpr std::size_t k_option_exponent_max = 62;
 /// Unread messages per session: the benchmark measures the network, not what may be held back.
 constexpr std::size_t k_receive_bytes = std::size_t{16} << 20;
+/// Through a broker nothing can be held back: what is beyond the bound is dropped.
+constexpr std::size_t k_receive_bytes_mqtt = std::size_t{1} << k_exponent_max;
+
+/// With --secure, in the working directory: a server's own, and what clients trust.
+constexpr const char* k_key_file = "key.pem";
+constexpr const char* k_certificate_file = "cert.pem";
 
 std::size_t to_octets(std::size_t size) {
     return size <= k_option_exponent_max ? std::size_t{1} << size : size;
 }
 
 void add_connection_options(CLI::App& bench, BenchOptions& options) {
-    bench.add_option("--host", options.host, "Address or name")->capture_default_str();
-    bench.add_option("--port", options.port, "Port; default: 51966, with `both` a free one");
+    bench.add_option("--host", options.host, "Address or name; MQTT: of the broker")
+        ->capture_default_str();
+    bench.add_option("--port", options.port,
+                     "Port; default: 51966, with `both` a free one; MQTT: of the broker, "
+                     "default: 51966");
+    options.broker.add_options(bench);
     bench.add_flag("--get-merge,!--no-get-merge", options.get_merge,
                    "Receive each message into one block (default: true)");
     bench.add_flag("--put-merge,!--no-put-merge", options.put_merge,
@@ -53,10 +63,7 @@ void add_connection_options(CLI::App& bench, BenchOptions& options) {
 }
 
 void check_options(const BenchOptions& options) {
-    if (options.protocol != "tcp") {
-        throw UsageError("protocol " + options.protocol + " is not in this build");
-    }
-    if (options.secure) throw UsageError("--secure: TLS is not in this build");
+    (void)parse_protocol(options.protocol);
     if (options.min_size > options.max_size && options.step_size != 0) {
         throw UsageError("--min-size is above --max-size");
     }
@@ -71,8 +78,16 @@ Options BenchOptions::queue_options(std::uint16_t default_port) const {
     queue.connection.put_merge = put_merge;
     queue.connection.efficient_size = to_octets(efficient_size);
     queue.connection.transport_size = to_octets(transport_size);
-    queue.connection.receive_bytes = k_receive_bytes;
+    const bool mqtt = protocol == "mqtt";
+    queue.connection.receive_bytes = mqtt ? k_receive_bytes_mqtt : k_receive_bytes;
+    queue.broker = broker.options();
+    if (mqtt) queue.log = print_log(false);
     queue.workers = workers;
+    if (secure) {
+        queue.security.emplace();
+        queue.security->certificate = k_certificate_file;
+        if (which() == BenchPurpose::server) queue.security->key = k_key_file;
+    }
     return queue;
 }
 

@@ -9,6 +9,7 @@
 
 #include <net_queue/options.hpp>
 
+#include "endpoint.hpp"
 #include "interrupt.hpp"
 
 namespace CLI {
@@ -18,6 +19,8 @@ class App;
 namespace nq::tool {
 
 enum class BenchPurpose { server, client, both };
+
+constexpr std::uint16_t k_default_port = 51966;
 
 /// The flags of `nq bench`; sizes are exponents of 2.
 struct BenchOptions {
@@ -31,6 +34,7 @@ struct BenchOptions {
     double step_expo = 0.5;
     unsigned reps = 1;
     unsigned clients = 1;
+    Broker broker;
     std::string host = "127.0.0.1";
     std::optional<std::uint16_t> port;  ///< absent: 51966; with `both`, a free one
     bool get_merge = true;

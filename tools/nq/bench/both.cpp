@@ -48,6 +48,10 @@ std::vector<std::string> arguments_of(const BenchOptions& options, const char* p
                                        "--transport-size=" + text(options.transport_size),
                                        "--workers=" + text(options.workers),
                                        "--report-descriptor=" + text(k_report_descriptor)};
+    if (!options.broker.user.empty()) arguments.push_back("--user=" + options.broker.user);
+    if (!options.broker.password.empty()) {
+        arguments.push_back("--password=" + options.broker.password);
+    }
     if (options.secure) arguments.emplace_back("--secure");
     if (options.pickle) arguments.emplace_back("--pickle");
     if (options.verify) arguments.emplace_back("--verify");
@@ -165,7 +169,9 @@ std::vector<Outcome> collect(Process& server, Process& client) {
 }  // namespace
 
 int run_both(const BenchOptions& options, Interrupt& interrupt) {
-    Process server(arguments_of(options, "server", options.port.value_or(0)));
+    // A broker's port is not ours to choose.
+    const std::uint16_t port_wanted = options.protocol == "mqtt" ? k_default_port : 0;
+    Process server(arguments_of(options, "server", options.port.value_or(port_wanted)));
     // Before there is a client, so that Ctrl-C never meets half of a pair.
     const Interrupt::Scope waiting(interrupt, [&server] { server.end(); });
     const auto line = server.read_line();

@@ -20,7 +20,6 @@ namespace {
 using BenchQueue = BasicQueue<StreamSerializer>;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint16_t k_default_port = 51966;
 /// What the client says before anything is measured, and the server's answer.
 constexpr const char* k_start = "start";
 
@@ -103,7 +102,7 @@ Outcome outcome_of(const char* role, const Workload& workload, std::uint64_t cli
 /// Runs one client from its start message to its goodbye; returns the seconds measured.
 double run_one_client(const BenchOptions& options, const Workload& workload, const Buffer& buffer,
                       std::atomic<std::uint64_t>& moved, Interrupt* interrupt) {
-    auto queue = open<StreamSerializer>(Protocol::tcp, Purpose::client,
+    auto queue = open<StreamSerializer>(parse_protocol(options.protocol), Purpose::client,
                                         options.queue_options(k_default_port));
     std::optional<Interrupt::Scope> scope;
     if (interrupt != nullptr) {
@@ -122,7 +121,7 @@ double run_one_client(const BenchOptions& options, const Workload& workload, con
 Outcome run_bench_server(const BenchOptions& options, Interrupt& interrupt) {
     const Workload workload(options);
     const Buffer buffer(std::size_t{1} << options.max_size, options.pickle);
-    auto queue = open<StreamSerializer>(Protocol::tcp, Purpose::server,
+    auto queue = open<StreamSerializer>(parse_protocol(options.protocol), Purpose::server,
                                         options.queue_options(k_default_port));
     const Interrupt::Scope scope(interrupt, [&queue] { (void)queue.close_for(k_goodbye); });
     announce(options, queue.options().netloc);

@@ -87,7 +87,9 @@ Stream Buffer::message(std::size_t size) const {
 
 Stream Buffer::carried(Stream message) const {
     if (!pickle_) return message;
-    return Stream(PickleSerializer{}.load(std::move(message)).as_bytes());
+    const Value value = PickleSerializer{}.load(std::move(message));
+    // A Python peer puts views of an array.
+    return Stream(value.is_array() ? value.as_array().octets : value.as_bytes());
 }
 
 std::uint64_t Buffer::size_of(const Stream& message) const { return carried(message).size(); }
