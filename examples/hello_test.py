@@ -13,16 +13,17 @@ SKIPPED = 77
 def program(path: pathlib.Path) -> list[str]:
     """The code of an example without comments and blank lines: what the README must show."""
     lines = (line.split("//")[0].rstrip() for line in path.read_text().splitlines())
-    return [line for line in lines if line]
+    return [line for line in lines if line and not line.startswith("# ")]
 
 
-def check_readme(readme: pathlib.Path) -> None:
+def check_readme(readme: pathlib.Path, suffix: str) -> None:
     """Each program's lines stand in the README, in order and without a gap."""
     shown = [line.split("//")[0].rstrip() for line in readme.read_text().splitlines()]
     shown = [line for line in shown if line]
     here = pathlib.Path(__file__).parent
-    for name in ("hello_server.cpp", "hello_client.cpp"):
-        code = program(here / name)
+    folder = here / "python" if suffix == ".py" else here
+    for name in (f"hello_server{suffix}", f"hello_client{suffix}"):
+        code = program(folder / name)
         starts = range(len(shown) - len(code) + 1)
         if not any(shown[i : i + len(code)] == code for i in starts):
             sys.exit(f"README.md does not show examples/{name} as it is")
@@ -39,12 +40,13 @@ def default_port_is_free() -> bool:
 
 
 def main() -> int:
-    server_program, client_program, readme = sys.argv[1:]
-    check_readme(pathlib.Path(readme))
+    interpreter = [sys.executable, "-B"] if sys.argv[1] == "--python" else []
+    *both, readme = sys.argv[2 if interpreter else 1:]
+    check_readme(pathlib.Path(readme), ".py" if interpreter else ".cpp")
     if not default_port_is_free():
         print(f"skipped: port {DEFAULT_PORT} is in use on this machine")
         return SKIPPED
-    programs = [subprocess.Popen([path]) for path in (server_program, client_program)]
+    programs = [subprocess.Popen([*interpreter, path]) for path in both]
     try:
         codes = [running.wait(timeout=30) for running in programs]
     finally:
