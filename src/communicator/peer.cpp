@@ -109,7 +109,7 @@ void Peer::close() {
     settle();
     // Closing lifts the bound on what may wait unread: the peer's goodbye is behind it.
     if (!finished_ && paused_) {
-        lane_->unpause();
+        core_.inbox().unpause(lane_);
         paused_ = false;
         pump();
     }
@@ -160,7 +160,7 @@ void Peer::handle_released(std::size_t n) {
 void Peer::handle_lost(Failure failure) {
     if (connection_ == nullptr) return;
     draining_ = true;
-    if (std::exchange(paused_, false)) lane_->unpause();
+    if (std::exchange(paused_, false)) core_.inbox().unpause(lane_);
     pump();
     if (connection_ != nullptr) drop_connection(std::move(failure));
 }
@@ -257,7 +257,7 @@ void Peer::finish() {
     }
     signal_send(k_end, true);
     if (lane_ != nullptr) {
-        lane_->unpause();
+        core_.inbox().unpause(lane_);
         core_.inbox().close_lane(lane_, failure);
     }
     receiver_.handle_lost();

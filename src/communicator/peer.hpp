@@ -155,7 +155,14 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     void handle_event(Finished event);
     void handle_event(Violation event);
     void flush();
+    struct Room {
+        std::uint64_t messages = UINT64_MAX;
+        std::uint64_t octets = UINT64_MAX;
+    };
+    [[nodiscard]] Room room() const;
     [[nodiscard]] bool full() const;
+    [[nodiscard]] bool take_messages();
+    void count_received(std::uint64_t messages, std::uint64_t octets);
     [[nodiscard]] bool pause();
     void drop_connection(Failure failure);
     void handle_send_failed(const std::shared_ptr<Connection>& connection, Failure failure);

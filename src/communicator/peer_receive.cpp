@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The receiving side of a Peer: from the connection to the inbox.
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -49,6 +50,7 @@ void Peer::pump() {
 bool Peer::deliver_events() {
     for (;;) {
         if (full() && pause()) return false;
+        if (take_messages()) continue;
         auto event = receiver_.poll_event();
         if (!event) break;
         std::visit([this](auto&& what) { handle_event(std::forward<decltype(what)>(what)); },
@@ -58,11 +60,38 @@ bool Peer::deliver_events() {
     return true;
 }
 
-bool Peer::full() const {
-    if (lane_ == nullptr || draining_ || core_.closing()) return false;
+// How much more may wait unread.
+Peer::Room Peer::room() const {
+    if (lane_ == nullptr || draining_ || core_.closing()) return {};
     const ConnectionOptions& options = core_.options().connection;
-    return lane_->unread_messages() + batch_.size() >= options.queue_size ||
-           lane_->unread_bytes() + batch_bytes_ >= options.receive_bytes;
+    const auto rest = [](std::uint64_t bound, std::uint64_t used) {
+        return bound - std::min(bound, used);
+    };
+    return {rest(options.queue_size, lane_->unread_messages() + batch_.size()),
+            rest(options.receive_bytes, lane_->unread_bytes() + batch_bytes_)};
+}
+
+bool Peer::full() const {
+    const Room left = room();
+    return left.messages == 0 || left.octets == 0;
+}
+
+// The messages that came whole in one block, as far as there is room. False: there are none.
+bool Peer::take_messages() {
+    if (lane_ == nullptr || replaced_by_) return false;
+    const std::size_t before = batch_.size();
+    const Room left = room();
+    const auto octets = receiver_.poll_messages(batch_, left.messages, left.octets);
+    batch_bytes_ += octets;
+    count_received(batch_.size() - before, octets);
+    return batch_.size() > before;
+}
+
+void Peer::count_received(std::uint64_t messages, std::uint64_t octets) {
+    // relaxed: for people, and for the guess in put; nobody else writes them.
+    constexpr auto k_relaxed = std::memory_order_relaxed;
+    received_messages_.store(received_messages_.load(k_relaxed) + messages, k_relaxed);
+    received_bytes_.store(received_bytes_.load(k_relaxed) + octets, k_relaxed);
 }
 
 // Stops receiving until a getter makes room, if that is what the user wants.
@@ -71,7 +100,6 @@ bool Peer::pause() {
     // A stream that is not read through a broker would be lost there, and others held up.
     if (options.on_full != OnFull::block || core_.lossy()) return false;
     flush();
-    paused_ = true;
     auto resume = [weak = weak_from_this()] {
         const auto peer = weak.lock();
         if (peer == nullptr) return;
@@ -80,9 +108,8 @@ bool Peer::pause() {
             peer->pump();
         });
     };
-    if (lane_->pause(options.queue_size, options.receive_bytes, std::move(resume))) return true;
-    paused_ = false;
-    return false;
+    return paused_ = core_.inbox().pause(lane_, options.queue_size, options.receive_bytes,
+                                         std::move(resume));
 }
 
 void Peer::handle_event(Identified event) {
@@ -108,10 +135,7 @@ void Peer::handle_event(Identified event) {
 
 void Peer::handle_event(Received event) {
     if (replaced_by_) return;  // it is not whom the user talks to
-    // relaxed: for people, and for the guess in put; nobody else writes them.
-    constexpr auto k_relaxed = std::memory_order_relaxed;
-    received_messages_.store(received_messages_.load(k_relaxed) + 1, k_relaxed);
-    received_bytes_.store(received_bytes_.load(k_relaxed) + event.message.size(), k_relaxed);
+    count_received(1, event.message.size());
     // Not `block`, or full() would have stopped the flow before this message was made. One message
     // may need the room of many.
     while (full()) {

@@ -7,43 +7,19 @@
 
 namespace nq::detail {
 
-bool Inbox::Lane::pause(std::uint64_t messages_max, std::uint64_t bytes_max,
-                        std::function<void()> resume) {
-    {
-        const std::lock_guard lock(pause_mutex_);
-        messages_low_ = messages_max / 2;
-        bytes_low_ = bytes_max / 2;
-        resume_ = std::move(resume);
-    }
-    // seq_cst, with the counters: either the getter that makes room sees the pause, or this thread
-    // sees the room.
-    paused_.store(true, std::memory_order_seq_cst);
-    if (!has_room()) return true;
-    return take_resume() == nullptr;  // a getter was faster: its call is on its way
+bool Inbox::pause(const std::shared_ptr<Lane>& lane, std::uint64_t messages_max,
+                  std::uint64_t bytes_max, std::function<void()> resume) {
+    const Lock lock(mutex_);  // every getter that makes room later sees the pause
+    lane->messages_low_ = messages_max / 2;
+    lane->bytes_low_ = bytes_max / 2;
+    if (lane->has_room()) return false;
+    lane->resume_ = std::move(resume);
+    return true;
 }
 
-void Inbox::Lane::unpause() { (void)take_resume(); }
-
-bool Inbox::Lane::has_room() const {
-    return messages_.load() <= messages_low_ && bytes_.load() <= bytes_low_;
-}
-
-// Ends the pause and returns what to call; empty if there was no pause, or another was faster.
-std::function<void()> Inbox::Lane::take_resume() {
-    const std::lock_guard lock(pause_mutex_);
-    if (!paused_.exchange(false)) return nullptr;
-    return std::exchange(resume_, nullptr);
-}
-
-std::function<void()> Inbox::Lane::account_taken(std::uint64_t bytes) {
-    messages_.fetch_sub(1);
-    bytes_.fetch_sub(bytes);
-    if (!paused_.load()) return nullptr;
-    {
-        const std::lock_guard lock(pause_mutex_);
-        if (!has_room()) return nullptr;
-    }
-    return take_resume();
+void Inbox::unpause(const std::shared_ptr<Lane>& lane) {
+    const Lock lock(mutex_);
+    lane->resume_ = nullptr;
 }
 
 std::shared_ptr<Inbox::Lane> Inbox::open_lane(const Uuid& peer) {
@@ -81,8 +57,8 @@ void Inbox::deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messa
     if (messages.empty()) return;
     std::uint64_t bytes = 0;
     for (const Stream& message : messages) bytes += message.size();
-    lane->messages_.fetch_add(messages.size());
-    lane->bytes_.fetch_add(bytes);
+    lane->messages_.arrive(messages.size());
+    lane->bytes_.arrive(bytes);
     arrivals_.push(Batch{lane, std::move(messages)});
     // seq_cst, with the push before it: either this thread sees the sleeper, or the sleeper, who
     // looks at the arrivals once more after it said so, sees the batch.
@@ -96,7 +72,8 @@ bool Inbox::drop_oldest(const std::shared_ptr<Lane>& lane) {
     const Lock lock(mutex_);
     sort();
     if (lane->unread_.empty()) return false;
-    (void)take_front(*lane);  // a lane that drops its oldest never pauses: nobody to resume
+    Outcome dropped;
+    take_front(*lane, dropped);  // a lane that drops its oldest never pauses: nobody to resume
     return true;
 }
 
@@ -111,10 +88,10 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
                                    Role* role) {
     Lock lock(mutex_);
     sort();
-    auto result = take(peers);
+    Outcome outcome;
     const bool may_wait = deadline != Clock::time_point::min();
-    if (!result && may_wait) {
-        Waiter waiter{.peers = peers, .wait = Role::Waiter(role), .result = {}};
+    if (!take(peers, outcome) && may_wait) {
+        Waiter waiter{.peers = peers, .wait = Role::Waiter(role), .outcome = outcome};
         waiters_.push_back(&waiter);
         // seq_cst: before the second look at the arrivals; see deliver.
         sleepers_.fetch_add(1, std::memory_order_seq_cst);
@@ -122,11 +99,10 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
         waiter.wait.wait(lock, deadline);
         // relaxed: one look too many does no harm.
         sleepers_.fetch_sub(1, std::memory_order_relaxed);
-        if (!waiter.result) waiters_.remove(&waiter);
-        result = std::move(waiter.result);
+        if (!outcome) waiters_.remove(&waiter);
     }
     call_out(std::move(lock));
-    if (result) return *std::move(result);
+    if (outcome) return *std::move(outcome);
     return Failure{make_error_code(Errc::timed_out), Uuid(), "get: no message in time"};
 }
 
@@ -141,6 +117,7 @@ void Inbox::when_readable(Peers peers, std::function<void()> tell) {
 
 // Takes what arrived into the lanes and into the order over all.
 void Inbox::sort() {
+    if (arrivals_.empty()) return;
     auto arrived = arrivals_.take_all();
     while (!arrived.empty()) {
         Batch batch = arrived.pop();
@@ -158,8 +135,7 @@ void Inbox::dispatch() {
     sort();
     for (auto it = waiters_.begin(); it != waiters_.end();) {
         Waiter& waiter = **it;
-        waiter.result = take(waiter.peers);
-        if (!waiter.result) {
+        if (!take(waiter.peers, waiter.outcome)) {
             ++it;
             continue;
         }
@@ -174,22 +150,27 @@ void Inbox::dispatch() {
     });
 }
 
-std::optional<Result<Message<Stream>>> Inbox::take(Peers peers) {
-    auto result = peers.empty() ? take_any() : take_from(peers);
-    if (!result && closed_) return Result<Message<Stream>>(*closed_);
-    return result;
+// False: there is nothing yet.
+bool Inbox::take(Peers peers, Outcome& outcome) {
+    if (peers.empty() ? take_any(outcome) : take_from(peers, outcome)) return true;
+    if (closed_) outcome.emplace(*closed_);
+    return closed_.has_value();
 }
 
-std::optional<Result<Message<Stream>>> Inbox::take_any() {
+bool Inbox::take_any(Outcome& outcome) {
     while (!order_.empty()) {
-        if (order_.front().left()) return take_front(*order_.front().lane);
+        Run& first = order_.front();
+        if (first.left()) {
+            take_front(*first.lane, outcome);
+            return true;
+        }
         order_.pop_front();
     }
     order_.trim();
-    return std::nullopt;
+    return false;
 }
 
-std::optional<Result<Message<Stream>>> Inbox::take_from(Peers peers) {
+bool Inbox::take_from(Peers peers, Outcome& outcome) {
     Lane* first = nullptr;
     const Failure* gone = nullptr;
     bool all_gone = true;
@@ -210,9 +191,13 @@ std::optional<Result<Message<Stream>>> Inbox::take_from(Peers peers) {
             first = &lane;
         }
     }
-    if (first != nullptr) return take_front(*first);
-    if (all_gone && gone != nullptr) return Result<Message<Stream>>(*gone);
-    return std::nullopt;
+    if (first != nullptr) {
+        take_front(*first, outcome);
+        return true;
+    }
+    if (!all_gone || gone == nullptr) return false;
+    outcome.emplace(*gone);
+    return true;
 }
 
 // Would take find anything, a failure included?
@@ -228,20 +213,22 @@ bool Inbox::readable(Peers peers) const {
     return all_gone;
 }
 
-Message<Stream> Inbox::take_front(Lane& lane) {
+void Inbox::take_front(Lane& lane, Outcome& outcome) {
     Lane::Arrived& arrived = lane.unread_.front();
-    Message<Stream> message{lane.peer, std::move(arrived.messages[arrived.taken++])};
+    Stream& message = arrived.messages[arrived.taken++];
+    --unread_;
+    lane.messages_.take(1);
+    lane.bytes_.take(message.size());
+    outcome.emplace(Message<Stream>{lane.peer, std::move(message)});
     if (arrived.taken == arrived.messages.size()) {
         lane.unread_.pop_front();
         lane.unread_.trim();
     }
-    --unread_;
-    if (auto resume = lane.account_taken(message.data.size())) {
-        calls_.push_back(std::move(resume));
+    if (lane.resume_ && lane.has_room()) {
+        calls_.push_back(std::exchange(lane.resume_, nullptr));
     }
     // Runs whose messages were all taken by name would pile up if nobody ever gets from anybody.
     if (order_.size() > 64 && order_.size() > 2 * unread_) forget_taken();
-    return message;
 }
 
 // Takes the runs out of the order of which nothing is left.
@@ -255,6 +242,7 @@ void Inbox::forget_taken() {
 
 // Without the lock: a receiver that was paused may deliver at once.
 void Inbox::call_out(Lock lock) {
+    if (calls_.empty()) return;
     const auto calls = std::exchange(calls_, {});
     lock.unlock();
     for (const auto& call : calls) call();

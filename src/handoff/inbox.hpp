@@ -38,21 +38,35 @@ class Inbox {
     using Clock = std::chrono::steady_clock;
     using Peers = std::span<const Uuid>;
 
+    /// What came and what went, each counted by one thread at a time: so neither side needs an
+    /// atomic addition, and the difference is never negative.
+    class Count {
+      public:
+        void arrive(std::uint64_t n) { add(arrived_, n); }
+        void take(std::uint64_t n) { add(taken_, n); }
+        [[nodiscard]] std::uint64_t unread() const {
+            // acquire, in this order: what was taken had arrived.
+            const std::uint64_t taken = taken_.load(std::memory_order_acquire);
+            return arrived_.load(std::memory_order_acquire) - taken;
+        }
+
+      private:
+        static void add(std::atomic<std::uint64_t>& count, std::uint64_t n) {
+            // relaxed: nobody else writes it. release: see unread.
+            count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_release);
+        }
+        std::atomic<std::uint64_t> arrived_{0};
+        std::atomic<std::uint64_t> taken_{0};
+    };
+
     /// The unread messages of one peer. Outlives the session: what was received stays readable.
     class Lane {
       public:
         explicit Lane(const Uuid& uuid) : peer(uuid) {}
         const Uuid peer;
 
-        [[nodiscard]] std::uint64_t unread_messages() const { return messages_.load(); }
-        [[nodiscard]] std::uint64_t unread_bytes() const { return bytes_.load(); }
-
-        /// The receiver stops until there is room: half of both bounds free. False: there is
-        /// room already, so go on. `resume` is called once, by the getter that makes room.
-        bool pause(std::uint64_t messages_max, std::uint64_t bytes_max,
-                   std::function<void()> resume);
-        /// The receiver goes on although there may be no room.
-        void unpause();
+        [[nodiscard]] std::uint64_t unread_messages() const { return messages_.unread(); }
+        [[nodiscard]] std::uint64_t unread_bytes() const { return bytes_.unread(); }
 
       private:
         friend class Inbox;
@@ -66,21 +80,19 @@ class Inbox {
         [[nodiscard]] std::uint64_t front() const {
             return unread_.front().sequence + unread_.front().taken;
         }
-        std::function<void()> account_taken(std::uint64_t bytes);
-        [[nodiscard]] bool has_room() const;
-        std::function<void()> take_resume();
+        [[nodiscard]] bool has_room() const {
+            return unread_messages() <= messages_low_ && unread_bytes() <= bytes_low_;
+        }
 
-        // Shared.
-        std::atomic<std::uint64_t> messages_{0};
-        std::atomic<std::uint64_t> bytes_{0};
-        std::atomic<bool> paused_{false};
-        std::mutex pause_mutex_;  // guards the three below
-        std::uint64_t messages_low_ = 0;
-        std::uint64_t bytes_low_ = 0;
-        std::function<void()> resume_;
+        // Shared: the receiving side counts what arrives, who gets what is taken.
+        Count messages_;
+        Count bytes_;
 
         // Guarded by the inbox.
-        Ring<Arrived> unread_;  // none empty
+        std::uint64_t messages_low_ = 0;
+        std::uint64_t bytes_low_ = 0;
+        std::function<void()> resume_;  ///< if the receiver is paused
+        Ring<Arrived> unread_;          // none empty
         bool open_ = true;
         Failure failure_;
     };
@@ -94,6 +106,12 @@ class Inbox {
     /// The peer's session is over: once its messages are read, getters of this peer are told so.
     void close_lane(const std::shared_ptr<Lane>& lane, Failure failure);
     void deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messages);
+    /// The receiver stops until there is room: half of both bounds free. False: there is room
+    /// already, so go on. `resume` is called once, by the getter that makes room.
+    bool pause(const std::shared_ptr<Lane>& lane, std::uint64_t messages_max,
+               std::uint64_t bytes_max, std::function<void()> resume);
+    /// The receiver goes on although there may be no room.
+    void unpause(const std::shared_ptr<Lane>& lane);
     /// Drops the oldest unread message of the lane, if there is one.
     bool drop_oldest(const std::shared_ptr<Lane>& lane);
     /// No more messages from anybody: once all are read, every get reports `failure`. A
@@ -126,10 +144,12 @@ class Inbox {
             return !lane->unread_.empty() && lane->front() < first + count;
         }
     };
+    /// What a get returns, once there is something.
+    using Outcome = std::optional<Result<Message<Stream>>>;
     struct Waiter {
         Peers peers;
         Role::Waiter wait;
-        std::optional<Result<Message<Stream>>> result;
+        Outcome& outcome;
     };
     /// Who wants to know when there is something, but takes nothing yet.
     struct Watcher {
@@ -140,10 +160,10 @@ class Inbox {
 
     void sort();
     void dispatch();
-    std::optional<Result<Message<Stream>>> take(Peers peers);
-    std::optional<Result<Message<Stream>>> take_any();
-    std::optional<Result<Message<Stream>>> take_from(Peers peers);
-    Message<Stream> take_front(Lane& lane);
+    [[nodiscard]] bool take(Peers peers, Outcome& outcome);
+    [[nodiscard]] bool take_any(Outcome& outcome);
+    [[nodiscard]] bool take_from(Peers peers, Outcome& outcome);
+    void take_front(Lane& lane, Outcome& outcome);
     [[nodiscard]] bool readable(Peers peers) const;
     void forget_departed();
     void forget_taken();

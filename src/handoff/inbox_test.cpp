@@ -95,14 +95,14 @@ TEST_CASE("a lane is paused until half of its bounds is free") {
     Post post;
     int resumed = 0;
     post.deliver(post.from_anna, {"1", "2", "3", "4"});
-    REQUIRE(post.from_anna->pause(4, 100, [&resumed] { ++resumed; }));
+    REQUIRE(post.inbox.pause(post.from_anna, 4, 100, [&resumed] { ++resumed; }));
     CHECK(post.get() == "1");
     CHECK(resumed == 0);
     CHECK(post.get() == "2");
     CHECK(resumed == 1);
     CHECK(post.get() == "3");
     CHECK(resumed == 1);
-    CHECK_FALSE(post.from_anna->pause(4, 100, [&resumed] { ++resumed; }));
+    CHECK_FALSE(post.inbox.pause(post.from_anna, 4, 100, [&resumed] { ++resumed; }));
 }
 
 TEST_CASE("the oldest message of a lane can be dropped") {

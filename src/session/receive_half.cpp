@@ -94,6 +94,24 @@ std::optional<ReceiveEvent> ReceiveHalf::poll_event() {
     return event;
 }
 
+std::uint64_t ReceiveHalf::poll_messages(std::vector<Stream>& messages, std::uint64_t messages_max,
+                                         std::uint64_t octets_max) {
+    std::uint64_t octets = 0;
+    if (state_ != State::header || !peer_) return octets;
+    const std::uint64_t size_max = std::min(options_.message_size, options_.frame_size);
+    for (; messages_max > 0 && octets < octets_max && available() >= k_header_size;
+         --messages_max) {
+        const std::uint64_t size = decode_header({unparsed(), k_header_size});
+        if (size > size_max || size > available() - k_header_size) break;
+        if (size == Uuid::k_size && is_fin(unparsed() + k_header_size)) break;
+        parsed_ += k_header_size;
+        messages.push_back(take_slice(static_cast<std::size_t>(size)));
+        octets += size;
+    }
+    check();
+    return octets;
+}
+
 std::optional<ReceiveEvent> ReceiveHalf::parse_header() {
     if (available() < k_header_size) return std::nullopt;
     const std::uint64_t size = decode_header({unparsed(), k_header_size});
@@ -122,16 +140,22 @@ std::optional<ReceiveEvent> ReceiveHalf::parse_header() {
 }
 
 std::optional<ReceiveEvent> ReceiveHalf::parse_identity() {
-    const Uuid uuid = Uuid::from_octets({unparsed() + k_header_size, Uuid::k_size});
     if (!peer_) {
+        const Uuid uuid = Uuid::from_octets({unparsed() + k_header_size, Uuid::k_size});
         parsed_ += k_identity_size;
         peer_ = uuid;
         return Identified{uuid};
     }
-    if (uuid != *peer_ && !planted(Bug::any_identity_is_fin)) return std::nullopt;
+    if (!is_fin(unparsed() + k_header_size)) return std::nullopt;
     parsed_ = planted(Bug::octets_after_fin_read) ? parsed_ + k_identity_size : filled_;
     state_ = planted(Bug::octets_after_fin_read) ? State::header : State::finished;
     return Finished{};
+}
+
+// Are these 16 octets, a frame's payload, the peer's own? REQUIRES: peer_.
+bool ReceiveHalf::is_fin(const std::byte* identity) const {
+    return Uuid::from_octets({identity, Uuid::k_size}) == *peer_ ||
+           planted(Bug::any_identity_is_fin);
 }
 
 // The next message_size octets of the frame, or what is left of it.

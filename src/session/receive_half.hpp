@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <net_queue/options.hpp>
 #include <net_queue/stream.hpp>
@@ -51,7 +52,8 @@ using ReceiveEvent = std::variant<Identified, Received, Oversized, Finished, Vio
 ///
 /// Octets land in memory that this class offers: small messages in a shared block of which they
 /// become slices, a large one in a buffer of its own, straight from the socket. Octets are looked
-/// at only in poll_event, one event at a time, so a caller that stops polling stops the flow.
+/// at only when polled, one event or a bounded run of messages at a time, so a caller that stops
+/// polling stops the flow.
 /// Between two reads nothing is held but a frame that is not whole yet.
 ///
 /// Invariants: parsed <= filled <= capacity of the block; filled <= capacity of the large buffer
@@ -82,6 +84,11 @@ class ReceiveHalf {
     [[nodiscard]] std::span<const Target> targets();
     /// The next thing that the octets so far mean; nothing: more are needed.
     [[nodiscard]] std::optional<ReceiveEvent> poll_event();
+    /// The way of nearly all small messages, in one go: appends to `messages` what poll_event would
+    /// return one by one, until it is anything but a message that lies whole in the block, or there
+    /// are so many of them or so many octets in them. Returns these octets.
+    std::uint64_t poll_messages(std::vector<Stream>& messages, std::uint64_t messages_max,
+                                std::uint64_t octets_max);
 
     // Queries.
     /// Octets held of a frame that is not whole yet, and those not looked at yet.
@@ -100,6 +107,7 @@ class ReceiveHalf {
 
     [[nodiscard]] std::size_t available() const { return filled_ - parsed_; }
     [[nodiscard]] const std::byte* unparsed() const { return block_.get() + parsed_; }
+    [[nodiscard]] bool is_fin(const std::byte* identity) const;
     std::optional<ReceiveEvent> parse_header();
     std::optional<ReceiveEvent> parse_identity();
     std::optional<ReceiveEvent> parse_payload();

@@ -54,6 +54,7 @@ struct Receiver {
     ReceiveHalf half;
     Lines heard;
     std::vector<Stream> messages;
+    std::uint64_t run_max = k_everything;  ///< messages polled at a time, without an event each
 
     explicit Receiver(const ReceiveOptions& options = {}) : half(options, BufferPool::create(0)) {}
 
@@ -65,12 +66,22 @@ struct Receiver {
     }
 
     void poll() {
-        while (auto event = half.poll_event()) {
-            heard.push_back(told(*event));
+        for (;;) {
+            std::vector<Stream> run;
+            half.poll_messages(run, run_max, k_everything);
+            for (Stream& message : run) note(std::move(message));
+            auto event = half.poll_event();
+            if (!event) break;
             if (auto* received = std::get_if<detail::Received>(&*event)) {
-                messages.push_back(std::move(received->message));
+                note(std::move(received->message));
+            } else {
+                heard.push_back(told(*event));
             }
         }
+    }
+    void note(Stream message) {
+        heard.push_back(text_of(message));
+        messages.push_back(std::move(message));
     }
 
     /// One read: as many of the octets as fit. Returns what is left of them.
@@ -103,13 +114,43 @@ TEST_CASE("a client hears the server's ini, messages and fin, however they are c
         identity(k_peer) + frame("one") + frame("") + frame("three") + identity(k_peer);
     for (const bool merge : {true, false}) {
         for (std::size_t portion = 1; portion <= octets.size(); ++portion) {
-            Receiver receiver({.merge = merge});
-            receiver.half.handle_connected(std::nullopt);
-            receiver.hear(octets, portion);
-            CHECK(receiver.heard == Lines{"<ini>", "one", "", "three", "<fin>"});
-            CHECK(receiver.half.held_bytes() == 0);
+            for (const std::uint64_t run_max : {0, 1, 2, 10}) {
+                Receiver receiver({.merge = merge});
+                receiver.run_max = run_max;
+                receiver.half.handle_connected(std::nullopt);
+                receiver.hear(octets, portion);
+                CHECK(receiver.heard == Lines{"<ini>", "one", "", "three", "<fin>"});
+                CHECK(receiver.half.held_bytes() == 0);
+            }
         }
     }
+}
+
+TEST_CASE("messages are polled in runs, up to a number and up to octets, and nothing else is") {
+    Receiver receiver = Receiver::of_peer({.message_size = 20});
+    std::vector<Stream> run;
+    const auto poll = [&receiver, &run](std::uint64_t messages, std::uint64_t octets) {
+        run.clear();
+        return receiver.half.poll_messages(run, messages, octets);
+    };
+    const std::string octets = frame("one") + frame("") + frame("three") + frame("four") +
+                               frame("sixteen octets!!") + frame(std::string(21, 'x')) +
+                               identity(k_peer);
+    const auto targets = receiver.half.targets();
+    std::memcpy(targets[0].data(), octets.data(), octets.size());
+    receiver.half.handle_received(octets.size());
+    CHECK(poll(0, 1000) == 0);
+    CHECK(poll(1000, 0) == 0);
+    CHECK(run.empty());
+    CHECK(poll(2, 1000) == 3);
+    CHECK(run.size() == 2);
+    CHECK(poll(1000, 6) == 9);  // the one that passes the bound is still taken
+    CHECK(run.size() == 2);
+    CHECK(poll(1000, 1000) == 16);
+    CHECK(poll(1000, 1000) == 0);  // longer than a message may be: it comes in pieces
+    receiver.poll();
+    CHECK(receiver.heard == Lines{std::string(20, 'x'), "x", "<fin>"});
+    CHECK(poll(1000, 1000) == 0);
 }
 
 TEST_CASE("a server, whose clients were identified before, hears no ini") {
