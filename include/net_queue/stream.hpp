@@ -134,7 +134,10 @@ class Stream {
     /// Appends every chunk.
     void write_chunks(std::span<const Chunk> chunks);
     /// The i-th chunk from the front. REQUIRES: i < chunk_count().
-    [[nodiscard]] const Chunk& chunk(std::size_t i) const;
+    [[nodiscard]] const Chunk& chunk(std::size_t i) const {
+        assert(i < chunk_count());
+        return i == 0 ? first_ : (*rest_)[i - 1];
+    }
 
     // Whole streams.
     /// Appends all of `other`, sharing its memory.

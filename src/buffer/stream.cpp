@@ -72,11 +72,6 @@ const Chunk& Stream::peek_chunk() const {
     return first_;
 }
 
-const Chunk& Stream::chunk(std::size_t i) const {
-    assert(i < chunk_count());
-    return i == 0 ? first_ : (*rest_)[i - 1];
-}
-
 std::vector<Chunk> Stream::read_chunks() {
     std::vector<Chunk> chunks;
     chunks.reserve(chunk_count());

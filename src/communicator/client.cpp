@@ -51,7 +51,7 @@ void Client::dial_later() {
     pause_ = std::min<Duration>(pause_ * 2, limits::k_backoff_max);
 }
 
-Tickets Client::put_each(Stream message, Peers peers) {
+Tickets Client::put_each(Stream&& message, Peers peers) {
     if (peers.empty()) return Tickets(server_->put(std::move(message)));
     Tickets tickets;
     const Uuid known = server_->id();

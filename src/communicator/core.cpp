@@ -60,7 +60,7 @@ std::unique_ptr<Core> Core::make(std::shared_ptr<Transport> transport, Purpose p
     return std::make_unique<Client>(std::move(transport), std::move(options));
 }
 
-Future Core::put(Stream message, Peers peers) {
+Future Core::put(Stream&& message, Peers peers) {
     if (closing()) {
         return Future(Tickets(refused(Errc::connection_aborted, id(), "put: the queue is closed")),
                       callbacks_);

@@ -45,7 +45,7 @@ class Core {
                                       Options options);
 
     // For Communicator.
-    Future put(Stream message, Peers peers);
+    Future put(Stream&& message, Peers peers);
     Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline);
     /// See Communicator.
     void when_readable(Peers peers, std::function<void()> callback);
@@ -109,7 +109,7 @@ class Core {
     Core(std::shared_ptr<Transport> transport, Options options);
 
     /// Queues to the peers of `put`; none named: to all.
-    virtual Tickets put_each(Stream message, Peers peers) = 0;
+    virtual Tickets put_each(Stream&& message, Peers peers) = 0;
     /// No new peers; the living ones are told to leave.
     virtual void begin_close() = 0;
     /// The deadline passed: says goodbye to who still lives.

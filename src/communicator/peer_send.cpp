@@ -21,14 +21,15 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
                        "the queue for lost client " + id().to_string() + " is full (" +
                            std::to_string(core_.options().lost_bytes) + " octets)"});
     }
-    // A put that answers something goes out at once. One that follows another is part of a stream.
-    // relaxed, all three: a guess.
+    // A put that answers something goes out at once, and so does one that fills a block by itself.
+    // One that follows another is part of a stream. relaxed, all three: a guess.
     Baton::Work work = k_outbox;
     const std::uint64_t received = received_messages_.load(std::memory_order_relaxed);
     if (answered_.load(std::memory_order_relaxed) != received) {
         answered_.store(received, std::memory_order_relaxed);  // relaxed: as above
         work |= k_urgent;
     }
+    if (size >= limits::k_block_size) work |= k_urgent;
     const auto number = send_baton_.try_hold()
                             ? put_as_holder(std::move(message), target, work)
                             : put_beside_holder(std::move(message), target, work);
@@ -109,12 +110,13 @@ void Peer::run_send(Baton::Work work) {
     }
 }
 
-// Small messages go out by the block. The first one after a pause does not wait for others; those
-// that follow it do, until they fill a block or the reactor, which looks after them, says so.
+// Small messages go out by the block, as many of them at once as are staged ahead: each call wakes
+// the receiver. The first one after a pause does not wait for others; those that follow it do,
+// until they are as many or the reactor, which looks after them, says so.
 bool Peer::may_wait(Baton::Work work) {
     if ((work & ~Baton::Work{k_outbox}) != 0 || link_ == nullptr) return false;
     const std::uint64_t waiting = sender_.accepted() - sender_.taken();
-    if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_block_size ||
+    if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_staged_copy_max ||
         waiting >= limits::k_waiting_messages) {
         return false;
     }
@@ -159,6 +161,8 @@ void Peer::look_after_memory() {
 }
 
 void Peer::do_send_work(Baton::Work work) {
+    constexpr Baton::Work k_plain = k_outbox | k_urgent;
+    if ((work & ~k_plain) == 0 && !close_wanted_) return drain_outbox();  // nearly always
     if ((work & k_released) != 0) {
         // acquire: pairs with handle_released.
         const auto n = released_pending_.exchange(0, std::memory_order_acquire);

@@ -229,7 +229,7 @@ std::vector<std::shared_ptr<Peer>> Server::sessions() const {
     return sessions;
 }
 
-Tickets Server::put_each(Stream message, Peers peers) {
+Tickets Server::put_each(Stream&& message, Peers peers) {
     Tickets tickets;
     if (peers.empty()) {
         for (const auto& peer : sessions()) {

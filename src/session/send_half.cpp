@@ -203,6 +203,7 @@ void SendHalf::stage() {
     const bool skip_queue = planted(Bug::fin_before_queue) && closing_;
     while (next_.frame < frames_.size() && room() > 0 && !skip_queue) {
         if (!stage_frame()) return;
+        stage_small_frames();
     }
     const bool queue_staged = next_.frame == frames_.size() || skip_queue;
     if (closing_ && fin_ == Fin::none && queue_staged && room() >= k_identity_size) {
@@ -214,7 +215,6 @@ void SendHalf::stage() {
 // Stages what there is room for of the frame at the cursor; false if it must wait.
 bool SendHalf::stage_frame() {
     const Frame& frame = frames_[next_.frame];
-    if (stage_small(frame)) return true;
     const bool stranger = !peer_ && !planted(Bug::target_not_awaited);
     if (frame.target && !frame.withdrawn && stranger) return false;
     const std::size_t size = frame.wire_size();
@@ -243,23 +243,28 @@ bool SendHalf::stage_frame() {
     return true;
 }
 
-// A frame that can be copied whole behind the last one: the way of nearly all small messages, in
-// one go. False: it takes the long way.
-bool SendHalf::stage_small(const Frame& frame) {
-    const std::size_t size = frame.payload.size();
-    const std::size_t wire_size = k_header_size + size;
-    if (next_.offset != 0 || frame.withdrawn || frame.target || frame.payload.chunk_count() != 1 ||
-        !options_.merge || size >= options_.efficient_size ||
-        wire_size > block_size_ - block_used_ || wire_size > room() || !block_is_open()) {
-        return false;
+// Frames that can be copied whole behind the last one: the way of nearly all small messages, in one
+// go. What comes then, if anything, takes the long way.
+void SendHalf::stage_small_frames() {
+    if (next_.offset != 0 || !options_.merge || !block_is_open()) return;
+    std::byte* target = block_.get() + block_used_;
+    const std::size_t most = std::min(room(), block_size_ - block_used_);
+    std::size_t left = most;
+    while (next_.frame < frames_.size()) {
+        const Frame& frame = frames_[next_.frame];
+        const std::size_t size = frame.payload.size();
+        if (frame.withdrawn || frame.target || frame.payload.chunk_count() != 1 ||
+            size >= options_.efficient_size || k_header_size + size > left) {
+            break;
+        }
+        const Header header = encode_header(size);
+        std::memcpy(target, header.data(), header.size());
+        std::memcpy(target + header.size(), frame.payload.chunk(0).data(), size);
+        target += k_header_size + size;
+        left -= k_header_size + size;
+        ++next_.frame;
     }
-    std::byte* const target = block_.get() + block_used_;
-    const Header header = encode_header(size);
-    std::memcpy(target, header.data(), header.size());
-    std::memcpy(target + header.size(), frame.payload.chunk(0).data(), size);
-    extend_block(wire_size);
-    ++next_.frame;
-    return true;
+    extend_block(most - left);
 }
 
 // Do the octets staged last lie in the block, up to where it is used?

@@ -119,8 +119,8 @@ class SendHalf {
     };
 
     void stage();
+    void stage_small_frames();
     [[nodiscard]] bool stage_frame();
-    [[nodiscard]] bool stage_small(const Frame& frame);
     void stage_copy(std::span<const std::byte> octets);
     [[nodiscard]] bool block_is_open() const;
     void extend_block(std::size_t n);
