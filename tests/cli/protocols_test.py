@@ -70,6 +70,16 @@ class Secured(Plain):
                 with open(self.path(name), "rb") as part:
                     chain.write(part.read())
 
+    def test_the_trust_of_the_system(self):
+        server, place = self.start_at_its_place("get", "-n", 1)
+        place = [word for word in place if word not in self.trust] + ["--secure"]
+        self.assert_fails(nq("put", *place, "--connect-timeout", 1, "x"), 1, "(?i)certificate|tls")
+        # Where OpenSSL, and gRPC, look for the store of the system.
+        store = dict.fromkeys(("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
+                              self.path("authority.pem"))
+        self.assert_well(nq("put", *place, "Hello", variables=store))
+        self.assert_finished_well(server, b"Hello\n")
+
 
 class ThroughABroker:
     protocol = "mqtt"

@@ -15,10 +15,12 @@ SANITIZED = os.environ.get("NQ_SANITIZED") == "1"
 TIMEOUT = 60
 
 
-def nq(*arguments, stdin=b"", timeout=TIMEOUT, folder=None):
-    """Runs nq to its end, in `folder`: a CompletedProcess with octets as output."""
+def nq(*arguments, stdin=b"", timeout=TIMEOUT, folder=None, variables=None):
+    """Runs nq to its end, in `folder`, with environment variables of its own beside ours: a
+    CompletedProcess with octets as output."""
     return subprocess.run([NQ, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout, check=False, cwd=folder)
+                          stderr=subprocess.PIPE, timeout=timeout, check=False, cwd=folder,
+                          env=os.environ | (variables or {}))
 
 
 class ToolTest(unittest.TestCase):
