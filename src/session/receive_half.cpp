@@ -62,7 +62,10 @@ std::span<const ReceiveHalf::Target> ReceiveHalf::targets() {
         state_ == State::payload && options_.merge ? static_cast<std::size_t>(piece_size_) : 0;
     const std::size_t least = std::max(wanted, available() + limits::k_read_ahead);
     if (capacity_ - parsed_ < least) renew_block(least);
-    targets_[0] = {block_.get() + filled_, capacity_ - filled_};
+    // Behind a large message there is often another, and what comes of it here has to be copied.
+    const bool little = after_large_ && state_ == State::header && available() == 0;
+    const std::size_t most = little ? limits::k_read_ahead : limits::k_block_size;
+    targets_[0] = {block_.get() + filled_, std::min(capacity_ - filled_, most)};
     return std::span(targets_).first(1);
 }
 
@@ -188,6 +191,7 @@ std::optional<ReceiveEvent> ReceiveHalf::parse_payload() {
         if (large_filled_ < piece_size_) return std::nullopt;
         std::shared_ptr<std::byte> owner = std::move(large_).share();
         large_filled_ = 0;
+        after_large_ = true;
         const Chunk::Octets octets(owner.get(), static_cast<std::size_t>(piece_size_));
         return end_piece(Stream(Chunk(octets, std::move(owner))));
     }
@@ -228,6 +232,7 @@ std::optional<ReceiveEvent> ReceiveHalf::fail(std::string text) {
 Stream ReceiveHalf::take_slice(std::size_t n) {
     const Chunk::Octets octets(unparsed(), n);
     parsed_ += n;
+    after_large_ = false;
     return n == 0 ? Stream() : Stream(Chunk(octets, block_));
 }
 

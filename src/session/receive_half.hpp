@@ -148,6 +148,7 @@ class ReceiveHalf {
     // The piece being received, where it does not fit the block: contiguous, or as chunks.
     Buffer large_;
     std::uint64_t large_filled_ = 0;
+    bool after_large_ = false;  ///< the last message was one of these
     Stream chunks_;
 
     std::array<Target, 2> targets_;

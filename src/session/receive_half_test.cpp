@@ -206,6 +206,22 @@ TEST_CASE("what follows a large message is read by the same call, but little of 
     CHECK(receiver.heard == Lines{std::string(100'000, 'x'), "next", "and"});
 }
 
+TEST_CASE("behind a large message another is looked for: little is read until it is known") {
+    Receiver receiver = Receiver::of_peer();
+    const auto offered = [&receiver] { return receiver.half.targets()[0].size(); };
+    CHECK(offered() == limits::k_block_size);
+    receiver.hear(frame(std::string(100'000, 'x')));
+    CHECK(offered() == limits::k_read_ahead);
+    receiver.half.handle_idle();
+    CHECK(offered() == limits::k_read_ahead);
+    receiver.hear(header(10'000));
+    CHECK(offered() >= 10'000);
+    receiver.hear(std::string(10'000, 'y'));
+    CHECK(offered() > limits::k_read_ahead);
+    receiver.hear(frame("small"));
+    CHECK(receiver.heard.back() == "small");
+}
+
 TEST_CASE("small messages are slices of the block they came in") {
     Receiver receiver = Receiver::of_peer();
     const std::byte* const block = receiver.half.targets()[0].data();
