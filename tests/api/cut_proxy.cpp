@@ -25,6 +25,15 @@ sockaddr_in loopback(std::uint16_t port) {
     return address;
 }
 
+/// A socket that takes little on its own: what is held back stays with who said it. The system may
+/// let it grow to many MiB otherwise.
+int open_socket() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    constexpr int k_room = 64 << 10;
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &k_room, sizeof k_room);
+    return fd;
+}
+
 void reset(int fd) {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -49,7 +58,7 @@ struct CutProxy::Pair {
 };
 
 CutProxy::CutProxy(const NetworkLocation& server)
-    : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+    : listener_(open_socket()),  // those that it accepts are like it
       wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       location_{"127.0.0.1", 0},
       port_(server.port) {
@@ -133,7 +142,7 @@ void CutProxy::accept() {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) return;
     ++connections_;
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int server = open_socket();
     auto pair = std::make_unique<Pair>(client, server);
     const sockaddr_in address = loopback(port_);
     if (port_ == 0 ||

@@ -97,7 +97,7 @@ TEST_CASE("grpc: what was taken and never written is sent again, too, and counts
     // An end that overlooks the reset (docs/transports/grpc.md) notices within 45 s, and both may.
     constexpr std::chrono::minutes k_long{2};
     Line line({.connect_timeout = k_long});
-    // Less than what gRPC is given at a time, but more than HTTP/2 lets go without an answer.
+    // Less than what gRPC is given at a time, but more than the kernel takes of what is held up.
     const std::string large = pattern(6 * MiB);
     TextQueue* from = &*line.client;
     TextQueue* to = &line.server;

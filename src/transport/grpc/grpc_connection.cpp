@@ -214,7 +214,7 @@ void GrpcConnection::handle_written(const GrpcCall& call, bool ok) {
         call_->outgoing.Swap(&written);
     } else {
         // It stays with the call, which ends: what was not written must not be told released.
-        unwritten_ += call_->outgoing.Length();
+        unwritten_ += under_way_;
         handle_write_failed_locked();
     }
     pump(lock);
@@ -224,6 +224,7 @@ void GrpcConnection::pump(Lock& lock) {
     advance_locked();
     while (may_write_locked()) {
         call_->outgoing = gather_locked();
+        under_way_ = call_->outgoing.Length();
         writing_ = moved_ = true;
         const std::shared_ptr<GrpcCall> call = call_;
         lock.unlock();
@@ -271,16 +272,25 @@ std::shared_ptr<GrpcCall> GrpcConnection::drop_call_locked() {
 void GrpcConnection::fail_locked(Failure failure) {
     if (lost_) return;
     lost_ = std::move(failure);
-    for (const Chunk& chunk : unsent_) unwritten_ += chunk.size();
+    unwritten_ += unsent_octets_locked();
     events_.lost = true;
     events_.writable |= std::exchange(send_waits_, false);
     wake_reader_locked();
     ring_locked();
 }
 
+std::size_t GrpcConnection::unsent_octets_locked() const {
+    std::size_t octets = 0;
+    for (const Chunk& chunk : unsent_) octets += chunk.size();
+    return octets;
+}
+
+// A call that broke may end for the reader before its write is told to have failed.
 std::size_t GrpcConnection::unwritten() const {
     const std::lock_guard lock(mutex_);
-    return lost_ ? unwritten_ : 0;
+    if (lost_) return unwritten_;
+    if (!ended_) return 0;
+    return unwritten_ + (writing_ ? under_way_ : 0) + unsent_octets_locked();
 }
 
 void GrpcConnection::end_locked() {

@@ -155,11 +155,13 @@ class GrpcConnection : public Connection,
     [[nodiscard]] grpc::ByteBuffer gather_locked();
     [[nodiscard]] std::size_t room() const;
     void wake_reader_locked();
+    [[nodiscard]] std::size_t unsent_octets_locked() const;
     void give_up();
     void watch_flush();
     [[nodiscard]] Failure closed_failure() const;
 
     Events events_;                             // guarded by mutex_
+    std::size_t under_way_ = 0;                 // guarded by mutex_: octets of the last write
     std::size_t unwritten_ = 0;                 // guarded by mutex_
     bool send_waits_ = false;                   // guarded by mutex_
     bool receive_waits_ = false;                // guarded by mutex_
