@@ -82,13 +82,15 @@ void Server::identify(const Uuid& uuid, std::shared_ptr<Connection> connection) 
     // Busy before it is admitted: a close that begins meanwhile waits for who was admitted.
     const auto busy = std::make_shared<Busy>(*this);
     if (lossy()) end_departed(uuid);
-    auto [verdict, peer, reason] = admit(uuid, connection->reactor());
+    auto [verdict, peer, reason, before] = admit(uuid, connection->reactor());
     switch (verdict) {
         case Verdict::refused: return turn_away(uuid, std::move(connection), reason);
         case Verdict::fresh:
-            announce(options_.events.ini, uuid);
-            peer->start(Busy());
-            return attach(peer, connection, busy);
+            if (before == nullptr) return begin(peer, connection, busy);
+            // It may be taking its leave just now, on another reactor: first that, then this.
+            return before->post([this, peer = peer, connection, busy] {
+                peer->post([this, peer, connection, busy] { begin(peer, connection, busy); });
+            });
         case Verdict::resumed:
             announce(options_.events.ini, uuid);
             return resume(peer, connection, busy);
@@ -125,6 +127,13 @@ void Server::end_departed(const Uuid& uuid) {
     if (known != nullptr && !known->ended()) known->end_if_departed();
 }
 
+void Server::begin(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
+                   const std::shared_ptr<Busy>& busy) {
+    announce(options_.events.ini, peer->id());
+    peer->start(Busy());
+    attach(peer, connection, busy);
+}
+
 // A session that was lost on another reactor first moves to the one of its new connection.
 void Server::resume(const std::shared_ptr<Peer>& peer,
                     const std::shared_ptr<Connection>& connection,
@@ -148,7 +157,7 @@ Server::Admission Server::admit(const Uuid& uuid, Reactor& reactor) {
     const std::lock_guard lock(mutex_);
     const auto refuse = [this](const char* reason) {
         ++identities_refused_;
-        return Admission{Verdict::refused, nullptr, reason};
+        return Admission{Verdict::refused, nullptr, reason, nullptr};
     };
     if (closing()) return refuse("the server is closing");
     if (uuid.is_nil()) return refuse("the nil UUID is nobody's");
@@ -156,10 +165,10 @@ Server::Admission Server::admit(const Uuid& uuid, Reactor& reactor) {
     std::shared_ptr<Peer>& known = registry_[uuid];
     if (known != nullptr && !known->ended()) {
         if (!known->claim()) return refuse("it is in use");
-        return {Verdict::resumed, known, ""};
+        return {Verdict::resumed, known, "", nullptr};
     }
-    known = Peer::make(*this, Session::Role::server, uuid, reactor);
-    return {Verdict::fresh, known, ""};
+    auto before = std::exchange(known, Peer::make(*this, Session::Role::server, uuid, reactor));
+    return {Verdict::fresh, known, "", std::move(before)};
 }
 
 // Ends a connection that carries no session (any more) without cutting it.

@@ -57,9 +57,12 @@ class Server final : public Core {
         Verdict verdict = Verdict::refused;
         std::shared_ptr<Peer> peer;
         std::string reason;
+        std::shared_ptr<Peer> before;  ///< fresh: the last session of this id
     };
     void end_departed(const Uuid& uuid);
     Admission admit(const Uuid& uuid, Reactor& reactor);
+    void begin(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
+               const std::shared_ptr<Busy>& busy);
     void resume(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
                 const std::shared_ptr<Busy>& busy);
     void attach(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Connection>& connection,
