@@ -24,7 +24,7 @@ void Peer::pump() {
     };
     try {
         while (deliver_events() && connection_ != nullptr) {
-            if (enough()) {
+            if (enough() && !draining_) {
                 reactor().post([self] { self->handle_readable(); });
                 return;
             }
@@ -103,7 +103,7 @@ bool Peer::pause() {
     auto resume = [weak = weak_from_this()] {
         const auto peer = weak.lock();
         if (peer == nullptr) return;
-        peer->reactor().post([peer] {
+        peer->post([peer] {
             if (!std::exchange(peer->paused_, false)) return;
             peer->pump();
         });

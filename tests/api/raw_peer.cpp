@@ -2,8 +2,10 @@
 #include "raw_peer.hpp"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -83,6 +85,13 @@ std::string RawPeer::hear_all() {
 bool RawPeer::hears_nothing() const { return !readable(fd_, 0); }
 
 void RawPeer::finish_saying() { ::shutdown(fd_, SHUT_WR); }
+
+bool RawPeer::all_delivered() const {
+    return eventually([this] {
+        int unacknowledged = 0;
+        return ::ioctl(fd_, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+    });
+}
 
 void RawPeer::hang_up() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

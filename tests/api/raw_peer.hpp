@@ -26,6 +26,8 @@ class RawPeer {
     [[nodiscard]] std::string hear_all();
     /// Nothing is there to be read now, and the stream has not ended.
     [[nodiscard]] bool hears_nothing() const;
+    /// Waits until the other end's kernel has all that was said; false if it does not in time.
+    [[nodiscard]] bool all_delivered() const;
     void finish_saying();
     /// Leaves without a word.
     void hang_up();

@@ -56,6 +56,21 @@ const Uuid k_alice = uuid_of(0xa1);
 
 }  // namespace
 
+TEST_CASE("wire: what came before a client was lost is read to its end, however little is wanted") {
+    ServerTalk talk({.connection = {.queue_size = 1}});
+    constexpr int k_messages = 4'000;  // more than one turn takes
+    const auto text = [](int i) { return "message " + std::to_string(10'000'000 + i); };
+    RawPeer peer = talk.introduce(k_alice);
+    std::string octets;
+    for (int i = 0; i < k_messages; ++i) octets += frame(text(i));
+    peer.say(octets);
+    REQUIRE(peer.all_delivered());
+    peer.hang_up();
+    talk.server->put("anybody there?", k_alice);  // which is answered with a reset
+    REQUIRE(eventually([&talk] { return is_lost(*talk.server, k_alice); }));
+    for (int i = 0; i < k_messages; ++i) REQUIRE(hear(*talk.server) == text(i));
+}
+
 TEST_CASE("wire: the client's ini goes first, its messages follow at once") {
     ClientTalk talk;
     talk.client->put("hello");
