@@ -15,8 +15,8 @@ using std::chrono::seconds;
 constexpr std::size_t KiB = 1024;
 constexpr std::size_t MiB = 1024 * KiB;
 
-/// The block small messages are coalesced into and sliced from. One system call a block: at
-/// 64 KiB the call costs less than moving the octets; twice as much gained nothing measurable.
+/// The block small messages are coalesced into and sliced from: little enough that it is still in
+/// the cache when it is read. A message of this size goes out by itself.
 constexpr std::size_t k_block_size = 64 * KiB;
 
 /// A message up to this size waits in the shared block for its last octets; a longer one gets a
@@ -25,7 +25,8 @@ constexpr std::size_t k_block_size = 64 * KiB;
 constexpr std::size_t k_slice_size_max = k_block_size / 4;
 
 /// Octets read past the end of a large message in the same system call: enough for the next header
-/// and some small messages, little enough that what must be copied out again costs nothing.
+/// and some small messages, little enough that what must be copied out again costs nothing. As many
+/// are read where another large message may begin.
 constexpr std::size_t k_read_ahead = 4 * KiB;
 
 /// What an identified peer's word is good for: a declared size up to this is allocated at once,
@@ -48,8 +49,8 @@ constexpr std::size_t k_retained_bytes = 16 * MiB;
 constexpr std::size_t k_retained_large = 256 * MiB;
 constexpr milliseconds k_large_age{500};
 
-/// Octets copied into blocks ahead of one call to the transport. Four blocks: a socket rarely takes
-/// more at once, and what it does not take stays copied.
+/// Octets copied into blocks ahead of one call to the transport, and so many wait for a call. Four
+/// blocks: a socket rarely takes more at once, and what it does not take stays copied.
 constexpr std::size_t k_staged_copy_max = 4 * k_block_size;
 
 /// A message put so long after the last one goes out by itself: what a system call and the wake-up

@@ -134,6 +134,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     [[nodiscard]] bool may_wait(Baton::Work work);
     void relink();
     void drain_outbox();
+    void tell_refused();
     void accept(Stream&& message, const std::optional<Uuid>& target);
     void abandon();
     void answer_cancels();

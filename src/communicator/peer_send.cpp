@@ -139,8 +139,9 @@ bool Peer::may_wait(Baton::Work work) {
     return true;
 }
 
-// A stream that has stopped: the reactor sends what is left. One that flows, but too thin to fill
-// blocks: its next put sends what waits, so that two threads don't get in each other's way.
+// A stream that has stopped: the reactor sends what is left. One that flows, but too thin to be
+// sent by its puts: the next one sends what waits, so that two threads don't get in each other's
+// way.
 void Peer::look_after_stream() {
     if (finished_) return;
     // relaxed: a change seen late is seen by the next look.
@@ -162,7 +163,10 @@ void Peer::look_after_memory() {
 
 void Peer::do_send_work(Baton::Work work) {
     constexpr Baton::Work k_plain = k_outbox | k_urgent;
-    if ((work & ~k_plain) == 0 && !close_wanted_) return drain_outbox();  // nearly always
+    if ((work & ~k_plain) == 0 && !close_wanted_) {  // nearly always
+        drain_outbox();
+        return tell_refused();
+    }
     if ((work & k_released) != 0) {
         // acquire: pairs with handle_released.
         const auto n = released_pending_.exchange(0, std::memory_order_acquire);
@@ -181,17 +185,22 @@ void Peer::do_send_work(Baton::Work work) {
     }
     drain_outbox();
     if ((work & k_identified) != 0) sender_.handle_identified(id());
-    while (const auto number = sender_.poll_refused()) {
-        completion_->refuse(
-            *number, {make_error_code(Errc::unknown_peer), id(),
-                      "put: the peer named is not the server, which is " + id().to_string()});
-    }
+    tell_refused();
     if ((work & k_cancel) != 0) answer_cancels();
     if ((work & k_abandon) != 0) abandon();
     if ((work & k_close) != 0) close_wanted_ = true;
     // Fin comes after every message that has a number, also those of threads still pushing.
     if (close_wanted_ && outbox_.drained() == outbox_.close()) sender_.close();
     if ((work & k_end) != 0) finish_sending_side();
+}
+
+// Before the refused messages count as released: their futures would be done.
+void Peer::tell_refused() {
+    while (const auto number = sender_.poll_refused()) {
+        completion_->refuse(
+            *number, {make_error_code(Errc::unknown_peer), id(),
+                      "put: the peer named is not the server, which is " + id().to_string()});
+    }
 }
 
 void Peer::relink() {

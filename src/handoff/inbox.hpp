@@ -27,9 +27,10 @@ namespace nq::detail {
 
 /// Received messages on their way from the reactors to the threads that get.
 ///
-/// Reactors push batches without a lock and take one only if somebody sleeps. Getters sort what
-/// was pushed, under a lock of their own, into one lane per peer and one order over all: so a get
-/// from anybody and a get from certain peers both cost the same however many messages wait.
+/// Reactors push batches without a lock and take one only if somebody sleeps, or to pause. Getters
+/// sort what was pushed, under a lock of their own, into one lane per peer and one order over all:
+/// so a get from anybody and a get from certain peers both cost the same however many messages
+/// wait.
 ///
 /// Order: per peer as received; over all, as the batches arrived.
 /// Thread safety: all methods, from any thread; deliver for one lane by one thread at a time.

@@ -142,6 +142,17 @@ ON_EVERY_TRANSPORT_BUT_MQTT("put: a client's to somebody else fails in the futur
     client.close();
 }
 
+TEST_CASE("put: to somebody else, just when the server becomes known, fails all the same") {
+    Network network(Wire::memory);
+    auto server = network.server();
+    for (int round = 0; round < 100; ++round) {
+        auto client = network.client();
+        std::vector<Future> futures;
+        while (client.peers().empty()) futures.push_back(client.put("not for you", Uuid::random()));
+        for (const Future& future : futures) REQUIRE((failure_of(future) == Errc::unknown_peer));
+    }
+}
+
 ON_EVERY_TRANSPORT("put: an unknown peer arrives in the future") {
     auto server = network.server();
     const Uuid nobody = Uuid::random();
