@@ -266,7 +266,10 @@ bool Peer::transmit() {
         }
     }
     account_sent();
-    if (sender_.fin_taken() && !fin_reported_) {
+    // A server's goodbye may end the session, and its futures must not be done while the transport
+    // still reads the memory. A client's is answered only once it has arrived.
+    const bool settled = role_ == Session::Role::client || sender_.unreleased_octets() == 0;
+    if (sender_.fin_taken() && settled && !fin_reported_) {
         fin_reported_ = true;
         post([this] {
             session_.handle_fin_taken(reactor().now());

@@ -140,8 +140,15 @@ void GrpcClientConnection::handle_half_closed(const GrpcCall& call) {
     pump(lock);
 }
 
-// The end of reading follows, and the status with it.
-void GrpcClientConnection::handle_write_failed_locked() { half_closed_ = true; }
+// The call is let go next, after which nothing may be started.
+void GrpcClientConnection::handle_read_end_locked() { half_closed_ = true; }
+
+// The end of reading follows, and the status with it; at once where nobody reads, because a message
+// waits for its reader.
+void GrpcClientConnection::handle_write_failed_locked() {
+    half_closed_ = true;
+    if (!reading_) read_ended_ = true;
+}
 
 void GrpcClientConnection::handle_unwanted_locked() {
     if (mode_ != Mode::rounds) call_->cancel();
@@ -159,6 +166,8 @@ void GrpcClientConnection::handle_done(const GrpcCall& call, const grpc::Status&
         fail_locked(lost_failure(reason_));
     } else if (mode_ == Mode::duplex) {
         end_locked();
+    } else if (write_failed_locked()) {  // what it had begun can't go on in the next round
+        fail_locked(lost_failure("the server ended a call that was still being written"));
     } else {
         mode_ = Mode::rounds;
         answered_ = true;
@@ -205,6 +214,7 @@ void GrpcClientConnection::keep_alive() {
         if (call_ == nullptr || writing_ || half_closed_ || read_ended_ || closed_) return;
         if (std::exchange(moved_, false)) return;
         writing_ = true;
+        under_way_ = 0;
         call = call_;
         call->outgoing = grpc::ByteBuffer(nullptr, 0);
     }

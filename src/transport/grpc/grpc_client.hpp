@@ -85,8 +85,9 @@ class GrpcClientConnection final : public GrpcConnection {
 
     void advance_locked() override;
     void handle_unwanted_locked() override;
-    void handle_read_end_locked() override {}    // handle_done tells what it means
-    void handle_write_failed_locked() override;  // so does this
+    // handle_done tells what either means.
+    void handle_read_end_locked() override;
+    void handle_write_failed_locked() override;
     [[nodiscard]] std::size_t message_max_locked() const override;
     void handle_turn() override;
     void handle_detached() override;

@@ -97,6 +97,7 @@ Result<Connection::Sent> GrpcConnection::send(std::span<const Chunk> chunks) {
     bell_.hold();
     pump(lock);
     released = bell_.let_go(taken);
+    if (write_failed_locked()) return Sent{taken, 0};
     if (send_waits_ && !released.empty()) bell_.ring();  // there is room again, and nobody said so
     return Sent{taken, size_of(released)};
 }
@@ -169,7 +170,6 @@ void GrpcConnection::close() {
     reactor_.post([guard = std::move(guard)] {});
 }
 
-// Octets on their way are not waited for longer than this, nor is a peer that ends nothing.
 void GrpcConnection::watch_flush() {
     flush_alarm_ = std::make_shared<grpc::Alarm>();
     flush_alarm_->Set(std::chrono::system_clock::now() + limits::k_grpc_flush,
@@ -285,7 +285,7 @@ std::size_t GrpcConnection::unsent_octets_locked() const {
     return octets;
 }
 
-// A call that broke may end for the reader before its write is told to have failed.
+// A peer that has ended its stream reads nothing any more.
 std::size_t GrpcConnection::unwritten() const {
     const std::lock_guard lock(mutex_);
     if (lost_) return unwritten_;
@@ -310,10 +310,12 @@ void GrpcConnection::tell() {
     const std::vector<Chunk> returned = bell_.answer();
     std::deque<Chunk> dropped;  // goes without the lock
     Events events;
+    bool failed = false;
     {
         const std::lock_guard lock(mutex_);
         if (closed_ || lost_told_) return;
         if (lost_) dropped.swap(unsent_);
+        failed = write_failed_locked();
         if (handler != nullptr) {
             if (room() > 0) events_.writable |= std::exchange(send_waits_, false);
             events = std::exchange(events_, {});
@@ -323,7 +325,7 @@ void GrpcConnection::tell() {
         const std::lock_guard lock(mutex_);
         return !closed_ && handler != nullptr && handler == handler_;
     };
-    if (const std::size_t n = size_of(returned); n > 0 && !events.lost && open()) {
+    if (const std::size_t n = size_of(returned); n > 0 && !failed && !events.lost && open()) {
         handler->handle_released(n);
     }
     if (events.readable && open()) handler->handle_readable();

@@ -61,9 +61,10 @@ class GrpcBell {
 ///
 /// At most one write is under way, of chunks that were taken; at most one message is held for the
 /// reader, and no other is asked for before it was read, so HTTP/2's flow control bounds both ends.
-/// A message of gRPC arrives whole or not at all, and a write that gRPC reports as done has left;
-/// so once the connection is lost, the octets of a write that failed and those behind it are known
-/// not to have arrived.
+/// A message of gRPC arrives whole or not at all; so once the connection is lost, the octets of a
+/// write that failed and those behind it are known not to have arrived. (A write that gRPC reports
+/// as done may still have been on its way, as what a kernel took.) From a write that failed on
+/// nothing is reported released: the memory of what is to be sent again may come back with it.
 ///
 /// Owned by its users and its calls. Closed before its reactor goes.
 /// Thread safety: as Connection; handle_* on gRPC's threads. `mutex_` guards all but what is
@@ -116,6 +117,10 @@ class GrpcConnection : public Connection,
     /// The stream ends after what was received.
     void end_locked();
     void ring_locked() { bell_.ring(); }
+    [[nodiscard]] bool write_failed_locked() const { return unwritten_ > 0; }
+    /// Closed: octets on their way are not waited for longer than k_grpc_flush, nor is a peer that
+    /// ends nothing.
+    void watch_flush();
     [[nodiscard]] Failure lost_failure(const std::string& why) const;
 
     /// Reactor thread: what the derived class has to do there. Called whenever it rang.
@@ -141,7 +146,8 @@ class GrpcConnection : public Connection,
     bool ended_ = false;
     bool closed_ = false;
     std::optional<Failure> lost_;
-    bool moved_ = false;  // octets passed, either way, since the derived class last looked
+    std::size_t under_way_ = 0;  // octets of the last write
+    bool moved_ = false;         // octets passed, either way, since the derived class last looked
 
   private:
     struct Events {
@@ -157,11 +163,9 @@ class GrpcConnection : public Connection,
     void wake_reader_locked();
     [[nodiscard]] std::size_t unsent_octets_locked() const;
     void give_up();
-    void watch_flush();
     [[nodiscard]] Failure closed_failure() const;
 
     Events events_;                             // guarded by mutex_
-    std::size_t under_way_ = 0;                 // guarded by mutex_: octets of the last write
     std::size_t unwritten_ = 0;                 // guarded by mutex_
     bool send_waits_ = false;                   // guarded by mutex_
     bool receive_waits_ = false;                // guarded by mutex_

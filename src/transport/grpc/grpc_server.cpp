@@ -38,6 +38,7 @@ bool GrpcServerConnection::serve(std::shared_ptr<GrpcCall> call) {
     if (call_ != nullptr || lost_ || (closed_ && unsent_.empty())) return false;
     answered_ = cancelled_ = false;
     begin_locked(std::move(call));
+    if (closed_) watch_flush();  // it only fetches what is left
     pump(lock);
     return true;
 }
@@ -48,6 +49,8 @@ void GrpcServerConnection::advance_locked() {
         return;
     }
     if (cancelled_ && !writing_) fail_locked(lost_failure("the call was cut off"));
+    // Not before the write is settled: if the call broke, it tells what did not arrive.
+    if (peer_.duplex && read_ended_ && !writing_ && !ended_) end_locked();
     start_reading_locked();
     if (!wants_finish_locked()) return;
     const auto call = drop_call_locked();
@@ -70,8 +73,8 @@ bool GrpcServerConnection::wants_finish_locked() const {
 }
 
 void GrpcServerConnection::handle_read_end_locked() {
-    if (peer_.duplex) return end_locked();
-    ring_locked();  // all octets of the round were handed on; what they bring about comes first
+    // All octets of a round were handed on; what they bring about comes first.
+    if (!peer_.duplex) ring_locked();
 }
 
 void GrpcServerConnection::handle_turn() {
