@@ -6,6 +6,7 @@
 #include <set>
 
 #include "network.hpp"
+#include "raw_peer.hpp"
 #include "testing/authority.hpp"
 #include "testing/broker.hpp"
 
@@ -47,6 +48,33 @@ std::error_code end_of(TextQueue& queue, const Peers&... peers) {
 }
 
 }  // namespace
+
+TEST_CASE("mqtt: signs of life between the packets of a slow broker don't hold up who sends") {
+    using namespace std::string_view_literals;
+    const RawListener listener(64 << 10);
+    Options options;
+    options.netloc = listener.location();
+    options.broker.keep_alive = seconds(1);
+    TextQueue client(Communicator(Protocol::mqtt, Purpose::client, std::move(options)),
+                     TextSerializer{});
+    RawPeer broker = listener.accept();
+    (void)broker.hear(1);
+    broker.say("\x20\x02\x00\x00"sv);      // CONNACK
+    broker.say("\x90\x03\x00\x01\x00"sv);  // SUBACK
+    const std::string text = pattern(64 << 10);
+    for (int i = 0; i < 400; ++i) client.put(text);
+    // 20 MB at 5 MB/s, with eight pings among them.
+    std::size_t heard = 0;
+    const auto deadline = std::chrono::steady_clock::now() + k_patience;
+    for (int i = 0; heard < 20'000'000 && std::chrono::steady_clock::now() < deadline; ++i) {
+        heard += broker.hear(1000).size();
+        if (i % 10 == 0) std::this_thread::sleep_for(milliseconds(2));
+        if (i % 1000 == 0) broker.say("\xd0\x00"sv);  // PINGRESP
+    }
+    CHECK(heard >= 20'000'000);
+    broker.hang_up();
+    (void)client.close_for(seconds(0));
+}
 
 TEST_CASE("mqtt: hello, both ways") {
     const House house;

@@ -97,8 +97,9 @@ void RawPeer::hang_up() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-RawListener::RawListener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+RawListener::RawListener(int room) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const sockaddr_in address = loopback(0);
+    if (room > 0) ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     if (::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(fd_, 16) != 0) {
         throw_errno("listen");

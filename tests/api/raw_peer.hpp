@@ -39,7 +39,8 @@ class RawPeer {
 /// A listening socket, for tests that play the server.
 class RawListener {
   public:
-    RawListener();
+    /// With `room`, the kernel holds about so many octets of what is said to it.
+    explicit RawListener(int room = 0);
     RawListener(const RawListener&) = delete;
     RawListener& operator=(const RawListener&) = delete;
     ~RawListener();

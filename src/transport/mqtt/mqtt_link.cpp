@@ -42,7 +42,7 @@ void MqttLink::start() {
         .keep_alive = static_cast<std::uint16_t>(options_.broker.keep_alive.count()),
         .will = {}};
     if (role_ == Role::client) connect.will = mqtt::Topic{Channel::gone, options_.id};
-    outlet_.send_control(Chunk::take(mqtt::encode(connect)));
+    say(Chunk::take(mqtt::encode(connect)));
     deadline_ = reactor().call_after(options_.handshake, [this] {
         lose({Errc::connection_reset, {}, "it does not answer; is it an MQTT broker?"});
     });
@@ -171,9 +171,8 @@ void MqttLink::handle(const mqtt::Connack& connack) {
     const std::string own = mqtt::Topic{Channel::to_client, options_.id}.to_string();
     const std::array<std::string_view, 1> client{own};
     const std::array<std::string_view, 2> server{mqtt::k_all_to_server, mqtt::k_all_gone};
-    outlet_.send_control(Chunk::take(role_ == Role::client
-                                         ? mqtt::encode_subscribe(k_subscription, client)
-                                         : mqtt::encode_subscribe(k_subscription, server)));
+    say(Chunk::take(role_ == Role::client ? mqtt::encode_subscribe(k_subscription, client)
+                                          : mqtt::encode_subscribe(k_subscription, server)));
 }
 
 void MqttLink::handle(const mqtt::Suback& suback) {
@@ -277,6 +276,10 @@ void MqttLink::ignore() {
     ignored_told_at_ = now;
 }
 
+void MqttLink::say(Chunk packet) {
+    if (outlet_.send_control(std::move(packet))) post(&MqttLink::serve);
+}
+
 // Lets senders send, one after the other, as far as there is room.
 void MqttLink::serve() {
     const auto self = shared_from_this();
@@ -296,7 +299,7 @@ void MqttLink::leave(bool goodbye) {
     leaving_.store(true, std::memory_order_release);  // release: pairs with leaving()
     health_.cancel();
     events_ = Events{};
-    if (goodbye) outlet_.send_control(Chunk(mqtt::k_disconnect, nullptr));
+    if (goodbye) say(Chunk(mqtt::k_disconnect, nullptr));
     deadline_ = reactor().call_after(limits::k_linger_timeout, [this] {
         lose({Errc::connection_reset, {}, "it did not let us go in time"});
     });
@@ -347,7 +350,7 @@ void MqttLink::watch_health() {
                      "no sign of life for " +
                          std::to_string(keep_alive.count() + keep_alive.count() / 2) + " s"});
     }
-    if (!std::exchange(pinged_, true)) outlet_.send_control(Chunk(mqtt::k_pingreq, nullptr));
+    if (!std::exchange(pinged_, true)) say(Chunk(mqtt::k_pingreq, nullptr));
     health_ = reactor().call_after(Duration(keep_alive) / 2, [this] { watch_health(); });
 }
 

@@ -79,6 +79,7 @@ class MqttLink final : public ConnectionHandler, public std::enable_shared_from_
     void dispatch();
     [[nodiscard]] bool dispatch_some();
     [[nodiscard]] bool dispatch_one();
+    void say(Chunk packet);
     void serve();
     void handle(const mqtt::Connack& connack);
     void handle(const mqtt::Suback& suback);

@@ -48,10 +48,12 @@ Result<MqttOutlet::Outcome> MqttOutlet::send(const std::shared_ptr<MqttConnectio
     return out;
 }
 
-void MqttOutlet::send_control(Chunk packet) {
+bool MqttOutlet::send_control(Chunk packet) {
     const std::lock_guard lock(mutex_);
     control_.push_back(std::move(packet));
     (void)flush();  // a failure is told by the connection beneath
+    // What was under way may be done now, before the edge that its sender waits for: none comes.
+    return packet_left_ == 0 && (!waiting_.empty() || !released_.empty());
 }
 
 MqttOutlet::Turn MqttOutlet::poll() {
@@ -105,7 +107,7 @@ Result<void> MqttOutlet::flush() {
             taken -= n;
             if (front.empty()) ++packet_next_;
         }
-        if (packet_left_ > 0) return {};  // the edge that follows leads to poll
+        if (packet_left_ > 0) return {};  // an edge follows, and leads to poll
         packet_.clear();
         packet_next_ = 0;
         const auto owner = std::exchange(owner_, nullptr);

@@ -37,8 +37,8 @@ class MqttOutlet {
     Result<Outcome> send(const std::shared_ptr<MqttConnection>& sender, const mqtt::Topic& topic,
                          std::span<const Chunk> chunks);
     /// A whole packet without payload, as soon as no other packet is under way. Its octets live for
-    /// ever or belong to the Chunk.
-    void send_control(Chunk packet);
+    /// ever or belong to the Chunk. True: somebody has to be told, so `poll` should be asked.
+    [[nodiscard]] bool send_control(Chunk packet);
 
     struct Turn {
         std::shared_ptr<MqttConnection> next;  ///< may send; null: nobody waits, or there's no room
