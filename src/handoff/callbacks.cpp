@@ -14,9 +14,10 @@ struct Callbacks::State {
     std::function<void(const char*)> failed;
     std::mutex mutex;
     std::condition_variable wake;
-    std::deque<Call> calls;  // guarded by mutex, as the two below
+    std::deque<Call> calls;  // guarded by mutex, as the three below
     bool stopped = false;
     std::thread thread;
+    std::thread::id runner;  // the thread's, as long as it makes calls
 
     void invoke(const Call& call) noexcept {
         try {
@@ -60,7 +61,7 @@ void Callbacks::post(Call call) {
 
 bool Callbacks::on_thread() const {
     const std::lock_guard lock(state_->mutex);
-    return state_->thread.get_id() == std::this_thread::get_id();
+    return state_->runner == std::this_thread::get_id();
 }
 
 void Callbacks::stop() {
@@ -85,9 +86,10 @@ void Callbacks::run(const std::shared_ptr<State>& state) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     std::unique_lock lock(state->mutex);
+    state->runner = std::this_thread::get_id();
     for (;;) {
         state->wake.wait(lock, [&state] { return state->stopped || !state->calls.empty(); });
-        if (state->calls.empty()) return;
+        if (state->calls.empty()) break;
         {
             const Call call = std::move(state->calls.front());
             state->calls.pop_front();
@@ -96,6 +98,7 @@ void Callbacks::run(const std::shared_ptr<State>& state) {
         }  // what the call owns goes before the lock comes back
         lock.lock();
     }
+    state->runner = {};
 }
 
 }  // namespace nq::detail

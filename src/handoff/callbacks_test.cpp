@@ -32,6 +32,22 @@ TEST_CASE("calls are made in order, on one thread that is not the caller's") {
     CHECK(threads.front() != std::this_thread::get_id());
 }
 
+TEST_CASE("the thread knows itself, also for the calls that are left when it is stopped") {
+    int elsewhere = 0;
+    std::promise<void> stopping;
+    Callbacks callbacks(nullptr);
+    callbacks.post([&stopping] { (void)stopping.get_future().wait_for(std::chrono::seconds(10)); });
+    for (int i = 0; i < 1000; ++i) {
+        callbacks.post([&callbacks, &elsewhere] { elsewhere += callbacks.on_thread() ? 0 : 1; });
+    }
+    CHECK_FALSE(callbacks.on_thread());
+    std::thread releasing([&stopping] { stopping.set_value(); });
+    callbacks.stop();
+    releasing.join();
+    CHECK(elsewhere == 0);
+    CHECK_FALSE(callbacks.on_thread());
+}
+
 TEST_CASE("what a callback throws is reported, and the next one is called") {
     std::vector<std::string> reports;
     bool called = false;
