@@ -62,7 +62,7 @@ void Peer::attach(std::shared_ptr<Connection> connection) {
     link(std::move(connection));
 }
 
-bool Peer::attach_identified(std::shared_ptr<Connection> connection, Core::Busy busy) {
+bool Peer::attach_identified(std::shared_ptr<Connection> connection, Core::Busy&& busy) {
     if (session_.ended()) return false;
     busy_ = std::move(busy);
     if (lane_ == nullptr) handle_event(Identified{id()});

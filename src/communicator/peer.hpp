@@ -70,8 +70,8 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     /// Client: `connection` carries the session from now on.
     void attach(std::shared_ptr<Connection> connection);
     /// Server: so does this one, whose ini was read already. Close waits for the session until it
-    /// is lost or ends. False: the session has ended meanwhile, and the connection is not touched.
-    [[nodiscard]] bool attach_identified(std::shared_ptr<Connection> connection, Core::Busy busy);
+    /// is lost or ends. False: the session has ended meanwhile, and neither is touched.
+    [[nodiscard]] bool attach_identified(std::shared_ptr<Connection> connection, Core::Busy&& busy);
     /// A claimed session leaves this reactor for another; attach follows there.
     void move_to(Reactor& reactor);
     /// The user closes: see Session::close.

@@ -101,6 +101,8 @@ void Stranger::ask(const AuthorizeHook& authorize) {
     server_.call_back([self = shared_from_this(), authorize,
                        certificate = connection_->peer_certificate(),
                        address = connection_->peer_name(), id = ini_.uuid()] {
+        // relaxed: it stands alone; asked in vain once more does no harm.
+        if (self->dropped_.load(std::memory_order_relaxed)) return;
         bool authorized = false;
         const auto answer = [&self, &authorized] {
             self->reactor_.post([self, authorized] { self->admit(authorized); });
@@ -135,6 +137,8 @@ void Stranger::drop(const std::string& reason) {
     deadline_.cancel();
     server_.forget(number_, connection_->peer_name() + ": " + reason);
     std::exchange(connection_, nullptr)->close();
+    ahead_ = {};
+    dropped_.store(true, std::memory_order_relaxed);  // relaxed: see ask
 }
 
 }  // namespace nq::detail

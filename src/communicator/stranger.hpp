@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -48,6 +49,8 @@ class Stranger final : public ConnectionHandler, public std::enable_shared_from_
     IdentityReader ini_;
     bool asked_ = false;            ///< the user thinks about it
     std::vector<std::byte> ahead_;  ///< said meanwhile
+
+    std::atomic<bool> dropped_{false};  ///< any thread: nobody need think about it any more
     Reactor::Timer deadline_;
 };
 
