@@ -119,6 +119,32 @@ TEST_CASE("grpc: what was taken and never written is sent again, too, and counts
     CHECK((to->try_get().error().code == Errc::would_block));
 }
 
+TEST_CASE("grpc: a client that nobody gets from learns of the loss by a put") {
+    Line line({.connection = {.queue_size = 1}});
+    for (int i = 0; i < 20; ++i) line.server.put(pattern(100'000));
+    REQUIRE(eventually([&line] { return line.client->stats().peers.at(0).unread_messages == 1; }));
+    line.proxy.bar();
+    line.proxy.cut();
+    line.client->put("anybody there?");
+    CHECK(line.becomes(PeerStats::State::lost));
+    CHECK((hear(*line.client) == pattern(100'000)));
+}
+
+TEST_CASE("grpc: at its goodbye a server's memory is free once it was sent, not before") {
+    Line line;
+    const std::string large = pattern(6 * MiB);
+    line.proxy.hold_after(Way::to_client, 100'000);
+    const Future future = line.server.put(large);
+    std::thread closing([&line] { line.client->close(); });
+    CHECK_FALSE(future.wait_for(milliseconds(100)));
+    CHECK(line.diary.count("fin") == 0);
+    line.proxy.pass_all();
+    closing.join();
+    CHECK(done(future));
+    CHECK(line.diary.tells("fin"));
+    CHECK((hear(*line.client) == large));
+}
+
 TEST_CASE("grpc: puts of both ends wait while a client is away") {
     Line line;
     const NetworkLocation place = line.server.options().netloc;
