@@ -81,6 +81,7 @@ Stats Client::stats() const {
 
 void Client::handle_identified(Peer& peer) {
     pause_ = limits::k_backoff_min;
+    retry_.cancel();  // one that closes gave the attempt a moment: it was enough
     announce(options_.events.ini, peer.id());
 }
 

@@ -2,10 +2,14 @@
 // DESIGN.md, the sentences about close, close_for, close_timeout and the destructor.
 #include <doctest/doctest.h>
 
+#include <future>
 #include <optional>
 #include <thread>
 
+#include "cut_proxy.hpp"
 #include "network.hpp"
+#include "raw_peer.hpp"
+#include "testing/octets.hpp"
 
 namespace nq::api {
 
@@ -46,6 +50,31 @@ ON_EVERY_TRANSPORT("close: a client with nothing to say and nobody to say it to 
     auto client = network.client({.connect_timeout = std::chrono::hours(1)});
     client.close();
     CHECK_THROWS_AS((void)client.get(), ConnectionAborted);
+}
+
+TEST_CASE("close: a client that comes back just to close hears all that is queued for it") {
+    Network network(Wire::tcp);
+    auto server = network.server();
+    const Uuid id = Uuid::random();
+    {
+        RawPeer before(network.location);
+        before.say(testing::identity(id));
+        REQUIRE(eventually([&server] { return server.peers().size() == 1; }));
+    }
+    REQUIRE(eventually([&server, &id] { return is_lost(server, id); }));
+    for (int i = 0; i < 20; ++i) server.put(pattern(100'000), id);
+    CutProxy proxy(network.location);
+    proxy.hold_after(CutProxy::Way::to_client, 100'000);
+    network.location = {"localhost", proxy.location().port};  // a name takes a moment
+    auto client = network.client({.id = id});
+    auto closing = std::async(std::launch::async, [&client] { client.close(); });
+    // Longer than an attempt is given whose server does not answer.
+    CHECK(closing.wait_for(std::chrono::milliseconds(1'200)) == std::future_status::timeout);
+    proxy.pass_all();
+    closing.get();
+    int heard = 0;
+    while (client.try_get()) ++heard;
+    CHECK(heard == 20);
 }
 
 ON_EVERY_TRANSPORT("the destructor closes") {

@@ -47,14 +47,18 @@ void reset(int fd) {
 struct CutProxy::Pair {
     Pair(int client_fd, int server_fd) : client(client_fd), server(server_fd) {}
     ~Pair() {
-        reset(client);
-        reset(server);
+        const auto let_go =
+            client_finished && server_finished ? [](int fd) { ::close(fd); } : reset;
+        let_go(client);
+        let_go(server);
     }
     Pair(const Pair&) = delete;
     Pair& operator=(const Pair&) = delete;
 
     const int client;
     const int server;
+    bool client_finished = false;  ///< it has said all, and the server was told so
+    bool server_finished = false;
 };
 
 CutProxy::CutProxy(const NetworkLocation& server)
@@ -119,8 +123,8 @@ void CutProxy::run() {
             for (const auto& pair : pairs_) {
                 const short up = up_.octets > 0 ? POLLIN : 0;
                 const short down = down_.octets > 0 ? POLLIN : 0;
-                interests.push_back({pair->client, up, 0});
-                interests.push_back({pair->server, down, 0});
+                interests.push_back({pair->client_finished ? -1 : pair->client, up, 0});
+                interests.push_back({pair->server_finished ? -1 : pair->server, down, 0});
             }
         }
         ::poll(interests.data(), interests.size(), -1);
@@ -163,7 +167,12 @@ bool CutProxy::carry(Pair& pair, Way way) {
     }
     const auto n = ::recv(up ? pair.client : pair.server, room.data(), most, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-    if (n <= 0 && most > 0) return false;
+    if (n == 0 && most > 0) {
+        ::shutdown(up ? pair.server : pair.client, SHUT_WR);
+        (up ? pair.client_finished : pair.server_finished) = true;
+        return !(pair.client_finished && pair.server_finished);
+    }
+    if (n < 0) return false;
     for (ssize_t sent = 0; sent < n;) {
         const auto more = ::send(up ? pair.server : pair.client, room.data() + sent,
                                  static_cast<std::size_t>(n - sent), MSG_NOSIGNAL);
