@@ -184,7 +184,11 @@ void Server::part(std::shared_ptr<Connection> connection, std::optional<Uuid> re
     const auto farewell = std::make_shared<Farewell>(std::move(connection), std::move(words),
                                                      refused, pool_, std::make_shared<Busy>(*this));
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        if (killed_) {
+            lock.unlock();
+            return farewell->finish();
+        }
         if (farewells_.size() == farewells_.capacity()) {  // not each time: there may be many
             std::erase_if(farewells_, [](const auto& other) { return other.expired(); });
         }
@@ -307,6 +311,7 @@ void Server::kill_all() {
     std::vector<std::weak_ptr<Farewell>> farewells;
     {
         const std::lock_guard lock(mutex_);
+        killed_ = true;
         farewells.swap(farewells_);
     }
     // Every connection is closed before its reactor goes (transport/README.md).

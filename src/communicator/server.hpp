@@ -80,6 +80,7 @@ class Server final : public Core {
     std::list<std::weak_ptr<Peer>> lost_;  ///< oldest first; some may be back
     std::map<std::uint64_t, std::weak_ptr<Stranger>> strangers_;  ///< by age
     std::vector<std::weak_ptr<Farewell>> farewells_;              ///< some may be over
+    bool killed_ = false;                                         ///< nobody is waited for any more
     std::uint64_t next_stranger_ = 0;
     std::uint64_t strangers_dropped_ = 0;
     std::uint64_t identities_refused_ = 0;
