@@ -70,6 +70,13 @@ class OurServerTest(GrpcTest):
         self.cpp.tell(f"fill 11000000 5 {client.id}")
         self.assertEqual(client.get(), fill(11_000_000, 5))  # would be refused above 4 MiB each
 
+    def test_a_round_is_not_longer_for_there_being_more(self):
+        client = self.old_client(self.cpp)
+        client.round()
+        self.cpp.tell(f"fill 60000000 5 {client.id}")
+        self.assertEqual(client.get(), fill(60_000_000, 5))
+        self.assertLess(client.fullest, 24 << 20)
+
     def test_many_clients_by_turns(self):
         clients = [self.old_client(self.cpp) for _ in range(10)]
         self.cpp.ask("echo", "echoing")
@@ -305,6 +312,14 @@ class OurClientTest(GrpcTest):
         octets = fill(11_000_000, 7)
         self.old.put(octets, cpp.id)
         self.assert_message(cpp.get(), self.old.id, octets)
+
+    def test_a_round_is_not_longer_for_there_being_more(self):
+        cpp = self.client(self.old)
+        cpp.tell("fill 60000000 3")
+        self.assertEqual(self.old.get(), (cpp.id, fill(60_000_000, 3)))
+        self.assertLess(self.old.fullest, 24 << 20)
+        self.old.put(b"answer", cpp.id)
+        self.assertEqual(cpp.get_octets(), b"answer")
 
     def test_clients_take_turns_at_one_worker(self):
         clients = [self.client(self.old) for _ in range(5)]

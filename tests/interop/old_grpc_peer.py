@@ -84,15 +84,19 @@ class OldGrpcClient:
         self.comm = self.channel.stream_stream(METHOD)
         self.stream = Stream(self.id)
         self.rounds = 0
+        self.fullest = 0  # octets received in one
         self._inbox = queue.SimpleQueue()
 
     def round(self):
         """Writes all that is queued, half-closes, reads to the end. Raises grpc.RpcError."""
         self.rounds += 1
         call = self.comm(iter(self.stream.take()), metadata=self.metadata, timeout=self.timeout)
+        octets = 0
         for piece in call:
+            octets += len(piece)
             for message in self.stream.feed(piece):
                 self._inbox.put(message)
+        self.fullest = max(self.fullest, octets)
 
     def put(self, payload):
         self.stream.put(payload)
@@ -136,6 +140,7 @@ class OldGrpcServer:
         self.timeout = timeout
         self.calls = []           # the metadata of each
         self.longest = 0          # of the messages received
+        self.fullest = 0          # octets received in one round
         self.open_calls = {}      # by address
         self.overlaps = 0         # calls of one address at the same time
         self._lock = threading.Lock()
@@ -167,6 +172,7 @@ class OldGrpcServer:
         finally:
             with self._lock:
                 self.open_calls[address] -= 1
+        self.fullest = max(self.fullest, sum(map(len, pieces)))
         for piece in pieces:
             self.longest = max(self.longest, len(piece))
             for message in session.feed(piece):

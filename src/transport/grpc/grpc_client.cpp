@@ -129,8 +129,10 @@ void GrpcClientConnection::next_round_locked() {
 }
 
 bool GrpcClientConnection::wants_half_close_locked() const {
-    if (half_closed_ || read_ended_ || writing_ || !unsent_.empty()) return false;
-    return mode_ == Mode::rounds || finishing_ || closed_;
+    if (half_closed_ || read_ended_ || writing_) return false;
+    const bool all_said = unsent_.empty();
+    if (mode_ == Mode::rounds) return all_said || said_ >= limits::k_grpc_round_max;
+    return all_said && (finishing_ || closed_);
 }
 
 void GrpcClientConnection::handle_half_closed(const GrpcCall& call) {

@@ -225,6 +225,7 @@ void GrpcConnection::pump(Lock& lock) {
     while (may_write_locked()) {
         call_->outgoing = gather_locked();
         under_way_ = call_->outgoing.Length();
+        said_ += under_way_;
         writing_ = moved_ = true;
         const std::shared_ptr<GrpcCall> call = call_;
         lock.unlock();
@@ -262,6 +263,7 @@ void GrpcConnection::start_reading_locked() {
 void GrpcConnection::begin_locked(std::shared_ptr<GrpcCall> call) {
     call_ = std::move(call);
     reading_ = writing_ = read_ended_ = half_closed_ = false;
+    said_ = 0;
 }
 
 std::shared_ptr<GrpcCall> GrpcConnection::drop_call_locked() {

@@ -147,6 +147,7 @@ class GrpcConnection : public Connection,
     bool closed_ = false;
     std::optional<Failure> lost_;
     std::size_t under_way_ = 0;  // octets of the last write
+    std::size_t said_ = 0;       // octets of this call's writes
     bool moved_ = false;         // octets passed, either way, since the derived class last looked
 
   private:

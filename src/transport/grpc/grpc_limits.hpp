@@ -24,6 +24,10 @@ constexpr std::size_t k_grpc_old_receive_max = std::size_t{4} << 20;
 /// have so many octets on their way.
 constexpr std::size_t k_grpc_unreleased_min = std::size_t{256} << 10;
 
+/// Octets one end says in a round, about: the other hands them on once the round has ended, and
+/// whoever puts faster than they travel would never end it.
+constexpr std::size_t k_grpc_round_max = std::size_t{16} << 20;
+
 /// Pauses between empty rounds, doubling: what an old client does in get.
 constexpr std::chrono::microseconds k_grpc_poll_min{977};  // 2^-10 s
 constexpr std::chrono::milliseconds k_grpc_poll_max{500};

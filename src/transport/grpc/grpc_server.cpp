@@ -60,16 +60,16 @@ void GrpcServerConnection::advance_locked() {
     }
     call->finish(peer_.duplex ? status_ : grpc::Status::OK);
     if (peer_.duplex) return;
-    if (finishing_) end_locked();
+    if (finishing_ && unsent_.empty()) end_locked();
     if (address_gone_) fail_locked(lost_failure("the client has left"));
 }
 
 bool GrpcServerConnection::wants_finish_locked() const {
     if (writing_) return false;
     if (lost_) return true;
-    if (!unsent_.empty()) return false;
-    if (peer_.duplex) return closed_ || (finishing_ && read_ended_);
-    return read_ended_ && (answered_ || closed_);
+    const bool all_said = unsent_.empty();
+    if (peer_.duplex) return all_said && (closed_ || (finishing_ && read_ended_));
+    return (all_said || said_ >= limits::k_grpc_round_max) && read_ended_ && (answered_ || closed_);
 }
 
 void GrpcServerConnection::handle_read_end_locked() {
