@@ -119,15 +119,19 @@ TEST_CASE("grpc: what was taken and never written is sent again, too, and counts
     CHECK((to->try_get().error().code == Errc::would_block));
 }
 
-TEST_CASE("grpc: a client that nobody gets from learns of the loss by a put") {
+TEST_CASE("grpc: a client that nobody gets from learns of the loss by its puts") {
     Line line({.connection = {.queue_size = 1}});
     for (int i = 0; i < 20; ++i) line.server.put(pattern(100'000));
     REQUIRE(eventually([&line] { return line.client->stats().peers.at(0).unread_messages == 1; }));
     line.proxy.bar();
     line.proxy.cut();
-    line.client->put("anybody there?");
-    CHECK(line.becomes(PeerStats::State::lost));
+    // More than one: gRPC may overlook a reset that the first one meets on its way.
+    CHECK(eventually([&line, polls = 0]() mutable {
+        if (polls++ % 100 == 0) line.client->put("anybody there?");
+        return line.state() == PeerStats::State::lost;
+    }));
     CHECK((hear(*line.client) == pattern(100'000)));
+    (void)line.client->close_for(milliseconds(0));  // nobody is there to hear the rest
 }
 
 TEST_CASE("grpc: at its goodbye a server's memory is free once it was sent, not before") {
