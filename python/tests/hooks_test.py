@@ -59,8 +59,14 @@ def test_callbacks_run_on_one_thread_and_may_use_the_queue(link):
 def test_close_in_a_callback(tcp, timeout):
     reports = []
     server = tcp.server()
-    client = tcp.client(events=nq.EventOptions(
-        ini=lambda _: reports.append(client.close(timeout=timeout))))
+    opened = threading.Event()  # the callback may come before there is a name for the client
+
+    def close(_):
+        opened.wait(TIMEOUT)
+        reports.append(client.close(timeout=timeout))
+
+    client = tcp.client(events=nq.EventOptions(ini=close))
+    opened.set()
     eventually(lambda: reports, "close in a callback")
     with pytest.raises(ConnectionAbortedError):
         client.get(timeout=TIMEOUT)
