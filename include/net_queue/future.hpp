@@ -104,9 +104,10 @@ class Future {
 
   private:
     [[nodiscard]] std::optional<Outcome> poll() const;
+    [[nodiscard]] std::shared_ptr<detail::Callbacks> callbacks() const;
 
     detail::Tickets tickets_;
-    std::shared_ptr<detail::Callbacks> callbacks_;  ///< null: those that the first ticket knows
+    std::shared_ptr<detail::Callbacks> callbacks_;  ///< null: those that a ticket knows
 };
 
 inline auto Future::operator co_await() const {

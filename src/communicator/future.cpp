@@ -56,6 +56,14 @@ std::optional<Future::Outcome> Future::poll() const {
     return combined;
 }
 
+std::shared_ptr<detail::Callbacks> Future::callbacks() const {
+    if (callbacks_ != nullptr) return callbacks_;
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        if (tickets_[i].completion != nullptr) return tickets_[i].completion->callbacks();
+    }
+    return nullptr;
+}
+
 bool Future::ready() const { return poll().has_value(); }
 
 void Future::wait() const {
@@ -89,8 +97,7 @@ void Future::get() const {
 
 void Future::on_ready(Callback callback) const {
     // What completes a message hands the call on; it runs on the callback thread.
-    const bool ask = callbacks_ == nullptr && tickets_.count() > 0 && tickets_[0].completion;
-    auto deliver = [callbacks = ask ? tickets_[0].completion->callbacks() : callbacks_,
+    auto deliver = [callbacks = callbacks(),
                     callback = std::move(callback)](const Outcome& outcome) {
         if (callbacks == nullptr) return callback(outcome);
         callbacks->post([callback, outcome] { callback(outcome); });
@@ -120,8 +127,10 @@ bool Future::cancel() const {
 std::vector<Future> Future::futures() const {
     std::vector<Future> futures;
     futures.reserve(tickets_.count());
-    for (std::size_t i = 0; i < tickets_.count(); ++i)
-        futures.push_back(Future(detail::Tickets(tickets_[i]), callbacks_));
+    const auto shared = callbacks();  // a ticket of nobody's knows none
+    for (std::size_t i = 0; i < tickets_.count(); ++i) {
+        futures.push_back(Future(detail::Tickets(tickets_[i]), shared));
+    }
     return futures;
 }
 

@@ -3,6 +3,7 @@
 // .futures() per peer. It completes once: done, ConnectionError{peer}, cancelled."
 #include <doctest/doctest.h>
 
+#include <array>
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -203,6 +204,19 @@ ON_EVERY_TRANSPORT("future: futures has one per peer, in their order, each with 
     CHECK(done(each[0]));
     CHECK((failure_of(each[1]) == Errc::unknown_peer));
     CHECK(done(each[2]));
+    // Also one that never came to a session calls back on the callback thread.
+    Diary diary;
+    std::array<std::thread::id, 3> called_on;
+    for (std::size_t i = 0; i < each.size(); ++i) {
+        each[i].on_ready([&called_on, i, diary](const Future::Outcome&) {
+            called_on[i] = std::this_thread::get_id();
+            diary.note("called");
+        });
+    }
+    REQUIRE(diary.tells("called", 3));
+    CHECK((called_on[1] != std::this_thread::get_id()));
+    CHECK((called_on[1] == called_on[0]));
+    CHECK((called_on[1] == called_on[2]));
     CHECK(hear(one) == "to three");
     CHECK(hear(other) == "to three");
     // The future of all fails with the peer that failed, after all have had their turn.
