@@ -54,6 +54,9 @@ class Buffer {
 /// Thread safety: all methods, from any thread.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
   public:
+    /// Blocks beyond this grow old: somebody has to call `age` while there are any.
+    static constexpr std::size_t k_largest = std::size_t{4} << 20;
+
     /// Keeps at most so many octets of idle memory, in blocks up to 4 MiB and in larger ones.
     static std::shared_ptr<BufferPool> create(std::size_t retained_bytes_max,
                                               std::size_t retained_large_max = 0);
@@ -72,7 +75,6 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   private:
     friend class Buffer;
     static constexpr std::size_t k_smallest = std::size_t{4} << 10;
-    static constexpr std::size_t k_largest = std::size_t{4} << 20;
     static constexpr std::size_t k_classes = 11;  // 4 KiB << 0 ... 4 KiB << 10
     static constexpr std::size_t k_large_blocks = 4;
 

@@ -63,7 +63,7 @@ class Core {
     // For the sessions.
     [[nodiscard]] Inbox& inbox() { return inbox_; }
     [[nodiscard]] const std::shared_ptr<BufferPool>& pool() { return pool_; }
-    /// A large message came: the pool keeps its memory for a while.
+    /// A large message came, or a part of one: the pool keeps its memory for a while.
     void look_after_pool();
     [[nodiscard]] bool closing() const {
         return closing_.load(std::memory_order_acquire);  // pairs with the store in close

@@ -172,7 +172,7 @@ void Peer::handle_send_failed(const std::shared_ptr<Connection>& connection, Fai
 
 void Peer::drop_connection(Failure failure) {
     flush();
-    receiver_.handle_lost();
+    drop_received();
     // A server that never answered need not be one that keeps sessions.
     const bool may_come_back = connection_->may_come_back() && !id().is_nil();
     connection_->close();
@@ -260,7 +260,7 @@ void Peer::finish() {
         core_.inbox().unpause(lane_);
         core_.inbox().close_lane(lane_, failure);
     }
-    receiver_.handle_lost();
+    drop_received();
     const bool said_goodbye = session_.reason() == Session::Reason::finished;
     core_.handle_ended(*this, failure, said_goodbye ? connection : nullptr);
     if (connection != nullptr && !said_goodbye) connection->close();

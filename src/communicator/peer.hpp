@@ -165,6 +165,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     [[nodiscard]] bool take_messages();
     void count_received(std::uint64_t messages, std::uint64_t octets);
     [[nodiscard]] bool pause();
+    void drop_received();
     void drop_connection(Failure failure);
     void handle_send_failed(const std::shared_ptr<Connection>& connection, Failure failure);
 

@@ -134,6 +134,7 @@ void Peer::handle_event(Identified event) {
 }
 
 void Peer::handle_event(Received event) {
+    if (event.message.size() > BufferPool::k_largest) core_.look_after_pool();
     if (replaced_by_) return;  // it is not whom the user talks to
     count_received(1, event.message.size());
     // Not `block`, or full() would have stopped the flow before this message was made. One message
@@ -147,7 +148,6 @@ void Peer::handle_event(Received event) {
                                          (oldest ? "oldest" : "newest") + " message was dropped");
         if (!oldest) return;
     }
-    if (event.message.size() > limits::k_trusted_size) core_.look_after_pool();
     batch_bytes_ += event.message.size();
     batch_.push_back(std::move(event.message));
 }
@@ -176,6 +176,12 @@ void Peer::handle_event(Violation event) {
     if (connection_ == nullptr) return;
     drop_connection(
         {make_error_code(lossy ? Errc::stream_broken : Errc::protocol_error), id(), text});
+}
+
+// What is held of a message that will not be whole goes back to the pool, which keeps it a while.
+void Peer::drop_received() {
+    if (receiver_.held_memory() > BufferPool::k_largest) core_.look_after_pool();
+    receiver_.handle_lost();
 }
 
 void Peer::flush() {

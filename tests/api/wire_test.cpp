@@ -4,9 +4,11 @@
 
 #include <thread>
 
+#include "communicator/core.hpp"
 #include "network.hpp"
 #include "raw_peer.hpp"
 #include "testing/octets.hpp"
+#include "transport/tcp/tcp_transport.hpp"
 
 namespace nq::api {
 
@@ -262,6 +264,23 @@ TEST_CASE("wire: what a client said before it was cut off is heard, however soon
     CHECK(hear(*talk.server) == "one");
     CHECK(hear(*talk.server) == "two");
     CHECK(eventually([&talk] { return is_lost(*talk.server, k_alice); }));
+}
+
+TEST_CASE("wire: the memory of a large message that is lost half-way is given back after a while") {
+    const auto server =
+        detail::Core::make(detail::make_tcp_transport(), Purpose::server,
+                           {.id = uuid_of(0x5e), .netloc = {.host = "127.0.0.1", .port = 0}});
+    {
+        RawPeer client(server->options().netloc);
+        client.say(identity(k_alice) + header(64 << 20) + pattern(40 << 20));
+    }
+    REQUIRE(eventually([&server] {
+        const Stats stats = server->stats();
+        return stats.peers.size() == 1 && stats.peers[0].state == PeerStats::State::lost;
+    }));
+    CHECK(eventually(
+        [&server] { return server->pool()->retained_bytes() <= detail::BufferPool::k_largest; }));
+    (void)server->close(detail::Core::Clock::now());
 }
 
 TEST_CASE("wire: a server that does not speak the protocol is a ProtocolError for the client") {
