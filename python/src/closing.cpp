@@ -94,8 +94,9 @@ void Closing::leave() {
 
 void Closing::run(std::optional<std::chrono::nanoseconds> timeout) {
     if (!timeout) core_.close();
-    Report report = core_.close_for(timeout.value_or(std::chrono::nanoseconds(0)));
+    CloseReport report = core_.close_for(timeout.value_or(std::chrono::nanoseconds(0)));
     const std::lock_guard lock(mutex_);
+    if (closed_) return;  // whoever was told so reads the report without the lock
     report_ = std::move(report);
     closed_ = true;
     done_.notify_all();

@@ -19,8 +19,6 @@ namespace nq::python {
 /// interpreter's lock but `begin`, `core` and those of whole communicators that don't wait.
 class Closing : public std::enable_shared_from_this<Closing> {
   public:
-    using Report = CloseReport;
-
     static std::shared_ptr<Closing> of(nq::Communicator core);
     /// Ends what is left of every communicator of the process within `timeout`.
     static void finish_all(std::chrono::nanoseconds timeout);
@@ -34,7 +32,7 @@ class Closing : public std::enable_shared_from_this<Closing> {
     /// True: it is closed.
     [[nodiscard]] bool wait_for(std::chrono::nanoseconds timeout);
     /// REQUIRES: wait_for returned true.
-    [[nodiscard]] const Report& report() const { return report_; }
+    [[nodiscard]] const CloseReport& report() const { return report_; }
 
   private:
     explicit Closing(nq::Communicator core) : core_(std::move(core)) {}
@@ -47,7 +45,7 @@ class Closing : public std::enable_shared_from_this<Closing> {
     std::condition_variable done_;
     bool begun_ = false;  // guarded by mutex_, as the two below
     bool closed_ = false;
-    Report report_;
+    CloseReport report_;
 };
 
 }  // namespace nq::python
