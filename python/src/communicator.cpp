@@ -60,6 +60,7 @@ Communicator::Communicator(const std::string& protocol, const std::string& purpo
                            const py::object& options, py::object dump, py::object load)
     : dump_(std::move(dump)),
       load_(std::move(load)),
+      stream_type_(py::module_::import("net_queue.utils.stream").attr("Stream")),
       dumper_(serializer_of(dump_)),
       loader_(serializer_of(load_)) {
     // A server's waits for its broker.
@@ -94,8 +95,7 @@ Stream Communicator::dump(const py::object& data) const {
 py::object Communicator::load(const Uuid& peer, Stream message) const {
     try {
         if (loader_ != nullptr) return loader_->load(std::move(message), Serializer::Memory::ours);
-        const auto type = py::module_::import("net_queue.utils.stream").attr("Stream");
-        return call(load_, type(views_of(std::move(message))));
+        return call(load_, call(stream_type_, views_of(std::move(message))));
     } catch (py::error_already_set& error) {
         add_origin(error, peer);
         throw;

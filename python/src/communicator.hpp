@@ -49,6 +49,7 @@ class Communicator {
     const ForkGuard fork_;
     const py::object dump_;
     const py::object load_;
+    const py::object stream_type_;        ///< of what a callable is given to load
     const Serializer* dumper_ = nullptr;  ///< of dump_, if it is one
     const Serializer* loader_ = nullptr;
     std::shared_ptr<Closing> closing_;
