@@ -97,9 +97,10 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
         sleepers_.fetch_add(1, std::memory_order_seq_cst);
         dispatch();
         waiter.wait.wait(lock, deadline);
-        // relaxed: one look too many does no harm.
-        sleepers_.fetch_sub(1, std::memory_order_relaxed);
-        if (!outcome) waiters_.remove(&waiter);
+        if (!outcome) {
+            waiters_.remove(&waiter);
+            sleepers_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in dispatch
+        }
     }
     call_out(std::move(lock));
     if (outcome) return *std::move(outcome);
@@ -140,12 +141,15 @@ void Inbox::dispatch() {
             continue;
         }
         it = waiters_.erase(it);
+        // Here and not by the waiter, which may run much later. relaxed: one look too many does no
+        // harm.
+        sleepers_.fetch_sub(1, std::memory_order_relaxed);
         waiter.wait.serve();
     }
     std::erase_if(watchers_, [this](Watcher& watcher) {
         if (!readable(watcher.peers)) return false;
         calls_.push_back(std::move(watcher.tell));
-        sleepers_.fetch_sub(1, std::memory_order_relaxed);  // as in get
+        sleepers_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as above
         return true;
     });
 }

@@ -173,7 +173,7 @@ class Inbox {
     const std::size_t departed_max_;
 
     Queue<Batch> arrivals_;
-    std::atomic<int> sleepers_{0};
+    std::atomic<int> sleepers_{0};  ///< waiters_ and watchers_; changes with them
 
     std::mutex mutex_;  // guards what follows, and the private part of the lanes
     std::unordered_map<Uuid, std::shared_ptr<Lane>> lanes_;
