@@ -244,9 +244,12 @@ std::vector<std::shared_ptr<Peer>> Server::sessions() const {
 
 Tickets Server::put_each(Stream&& message, Peers peers) {
     Tickets tickets;
+    // The last one, who is nearly always the only one, needs no copy.
+    const auto share = [&message](bool last) { return last ? std::move(message) : message; };
     if (peers.empty()) {
-        for (const auto& peer : sessions()) {
-            if (!peer->ended()) tickets.add(peer->put(Stream(message)));
+        const auto all = sessions();
+        for (const auto& peer : all) {
+            if (!peer->ended()) tickets.add(peer->put(share(&peer == &all.back())));
         }
         return tickets;
     }
@@ -258,7 +261,7 @@ Tickets Server::put_each(Stream&& message, Peers peers) {
             if (known != registry_.end()) peer = known->second;
         }
         if (peer != nullptr) {
-            tickets.add(peer->put(Stream(message)));
+            tickets.add(peer->put(share(&uuid == &peers.back())));
         } else {
             tickets.add(refused(Errc::unknown_peer, uuid,
                                 "put: no client " + uuid.to_string() + " is known here"));
