@@ -280,19 +280,18 @@ bool Peer::transmit() {
 }
 
 void Peer::account_sent() {
-    // relaxed: reported to people.
-    sent_messages_.store(sender_.taken(), std::memory_order_relaxed);
+    sent_messages_.store(sender_.taken(), std::memory_order_release);  // see queued_messages
     completion_->publish(sender_.released());
 }
 
 std::uint64_t Peer::queued_messages() const {
-    // relaxed: reported to people. Sent first: what it counts was accepted before.
-    const std::uint64_t sent = sent_messages_.load(std::memory_order_relaxed);
+    // acquire, and first: what it counts was accepted before, and is seen to be.
+    const std::uint64_t sent = sent_messages_.load(std::memory_order_acquire);
     return outbox_.accepted() - sent;
 }
 
 std::uint64_t Peer::queued_bytes() const {
-    // relaxed: as above.
+    // relaxed: reported to people.
     return queued_bytes_.load(std::memory_order_relaxed) +
            handed_bytes_.load(std::memory_order_relaxed);
 }

@@ -80,9 +80,9 @@ class Outbox {
 
     /// Messages numbered so far. Any thread.
     [[nodiscard]] std::uint64_t accepted() const {
-        // relaxed, and acquire for what close wrote first: a number that somebody was refused may
-        // be counted for a moment.
-        const std::uint64_t count = tickets_.load(std::memory_order_acquire);
+        // relaxed, both: counts alone. Between the two writes of close a number that somebody was
+        // refused may be counted.
+        const std::uint64_t count = tickets_.load(std::memory_order_relaxed);
         const std::uint64_t closed_at = count_.load(std::memory_order_relaxed);
         return (count & k_closed) != 0 && closed_at != k_open ? closed_at : count & ~k_closed;
     }
