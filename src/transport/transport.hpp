@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 
 #include <net_queue/error.hpp>
 #include <net_queue/options.hpp>
@@ -112,6 +113,14 @@ class Connection {
     [[nodiscard]] virtual std::optional<Certificate> peer_certificate() const {
         return std::nullopt;
     }
+
+  protected:
+    /// What send and receive return after close.
+    [[nodiscard]] Failure closed_failure() const {
+        return {Errc::connection_aborted,
+                {},
+                "the connection with " + peer_name() + " was closed here"};
+    }
 };
 
 /// Stops listening when destroyed; a connection on its way to another reactor may still be handed
@@ -140,6 +149,12 @@ using TransportLog = std::function<void(LogLevel, std::string text)>;
 /// A dial failed, and would fail again; see Transport::dial.
 [[nodiscard]] inline bool is_final(const Failure& failure) {
     return failure.code == Errc::unknown_peer || failure.code == Errc::untrusted;
+}
+
+/// What a dial that failed is told as; `why` ends the text.
+[[nodiscard]] inline Failure dial_failure(std::error_code code, const NetworkLocation& location,
+                                          const std::string& why) {
+    return {code, {}, "cannot connect to " + location.to_string() + ": " + why};
 }
 
 /// Makes connections of one protocol.

@@ -346,10 +346,4 @@ Failure GrpcConnection::lost_failure(const std::string& why) const {
             "lost the connection with " + peer_name_ + ": " + why};
 }
 
-Failure GrpcConnection::closed_failure() const {
-    return {make_error_code(Errc::connection_aborted),
-            {},
-            "the connection with " + peer_name_ + " was closed here"};
-}
-
 }  // namespace nq::detail

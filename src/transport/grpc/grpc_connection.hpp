@@ -164,7 +164,6 @@ class GrpcConnection : public Connection,
     void wake_reader_locked();
     [[nodiscard]] std::size_t unsent_octets_locked() const;
     void give_up();
-    [[nodiscard]] Failure closed_failure() const;
 
     Events events_;                             // guarded by mutex_
     std::size_t unwritten_ = 0;                 // guarded by mutex_

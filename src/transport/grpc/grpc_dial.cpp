@@ -95,7 +95,7 @@ class GrpcDial::Attempt final : public ConnectionHandler,
     void start() {
         resolution_.emplace(reactor_, location_, [this](Result<Addresses> found) {
             if (!found) {
-                finish(Failure{found.error().code, {}, headline() + found.error().text});
+                finish(dial_failure(found.error().code, location_, found.error().text));
                 return;
             }
             addresses_ = std::move(*found);
@@ -122,16 +122,14 @@ class GrpcDial::Attempt final : public ConnectionHandler,
         notes_ += why(connection->reason(), target_);
         connection->close();
         if (!is_untrusted(notes_)) return try_next();
-        finish(Failure{Errc::untrusted, {}, headline() + notes_ + advice_for(notes_)});
+        finish(dial_failure(Errc::untrusted, location_, notes_ + advice_for(notes_)));
     }
 
   private:
     void try_next() {
         context_.calls->drop_channels();
         if (next_ == addresses_.size()) {
-            finish(Failure{make_error_code(Errc::connection_reset),
-                           {},
-                           headline() + notes_ + advice_for(notes_)});
+            finish(dial_failure(Errc::connection_reset, location_, notes_ + advice_for(notes_)));
             return;
         }
         target_ = target_of(addresses_[next_++]);
@@ -161,10 +159,6 @@ class GrpcDial::Attempt final : public ConnectionHandler,
         // Out of the object first: the handler may destroy the dial.
         const auto self = shared_from_this();
         if (const DialHandler done = std::exchange(done_, nullptr)) done(std::move(result));
-    }
-
-    [[nodiscard]] std::string headline() const {
-        return "cannot connect to " + location_.to_string() + ": ";
     }
 
     Reactor& reactor_;

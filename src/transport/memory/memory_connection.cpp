@@ -215,10 +215,6 @@ void MemoryConnection::tell() {
     handler->handle_lost(lost_failure());
 }
 
-Failure MemoryConnection::closed_failure() const {
-    return {Errc::connection_aborted, {}, "the connection with " + peer_name_ + " was closed here"};
-}
-
 Failure MemoryConnection::lost_failure() const {
     return {Errc::connection_reset, {}, "lost the connection with " + peer_name_};
 }

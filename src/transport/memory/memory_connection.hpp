@@ -109,7 +109,6 @@ class MemoryConnection final : public Connection,
     std::size_t take_locked(std::span<const Chunk> chunks, std::size_t room);
     std::size_t fill_locked(std::span<const Target> targets, std::size_t room,
                             std::vector<Chunk>& drained);
-    [[nodiscard]] Failure closed_failure() const;
     [[nodiscard]] Failure lost_failure() const;
 
     // Constant after construction.

@@ -133,10 +133,8 @@ class MemoryTransport final : public Transport {
             if (auto connection = network->state()->connect(reactor, location)) {
                 return tell(std::shared_ptr<Connection>(std::move(connection)));
             }
-            tell(Failure{Errc::connection_reset,
-                         {},
-                         "cannot connect to " + location.to_string() +
-                             ": nobody listens there; is a server running?"});
+            tell(dial_failure(Errc::connection_reset, location,
+                              "nobody listens there; is a server running?"));
         });
         return std::make_unique<MemoryDial>(std::move(shared));
     }

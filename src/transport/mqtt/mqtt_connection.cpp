@@ -118,8 +118,4 @@ bool MqttConnection::closed() const {
     return closed_.load(std::memory_order_acquire);  // acquire: see close
 }
 
-Failure MqttConnection::closed_failure() const {
-    return {Errc::connection_aborted, {}, "the connection with " + peer_name_ + " was closed here"};
-}
-
 }  // namespace nq::detail

@@ -63,7 +63,6 @@ class MqttConnection final : public Connection,
   private:
     void tell_lost();
     [[nodiscard]] bool closed() const;
-    [[nodiscard]] Failure closed_failure() const;
 
     // Constant after construction.
     const std::shared_ptr<MqttLink> link_;

@@ -233,8 +233,4 @@ Failure TcpConnection::failure(int error) const {
     return {Errc::connection_reset, {}, std::move(text)};
 }
 
-Failure TcpConnection::closed_failure() const {
-    return {Errc::connection_aborted, {}, "the connection with " + peer_name_ + " was closed here"};
-}
-
 }  // namespace nq::detail

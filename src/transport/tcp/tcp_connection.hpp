@@ -52,7 +52,6 @@ class TcpConnection final : public Connection,
     void look_at_health();
     void look_again_in(Duration delay);
     [[nodiscard]] Failure failure(int error) const;
-    [[nodiscard]] Failure closed_failure() const;
 
     // Constant after construction.
     Reactor& reactor_;

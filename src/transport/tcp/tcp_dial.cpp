@@ -25,7 +25,7 @@ class TcpDial::Attempt final : public Reactor::Source,
     void start() {
         resolution_.emplace(reactor_, location_, [this](Result<Addresses> found) {
             if (!found) {
-                finish(Failure{found.error().code, {}, headline() + found.error().text});
+                finish(dial_failure(found.error().code, location_, found.error().text));
                 return;
             }
             addresses_ = std::move(*found);
@@ -55,7 +55,7 @@ class TcpDial::Attempt final : public Reactor::Source,
             if (error == 0) return connected();
             note(error);
         }
-        finish(Failure{Errc::connection_reset, {}, headline() + notes_ + advice_});
+        finish(dial_failure(Errc::connection_reset, location_, notes_ + advice_));
     }
 
     /// EINPROGRESS: handle_ready or the timer follows.
@@ -127,7 +127,8 @@ class TcpDial::Attempt final : public Reactor::Source,
 
     /// Somebody is there, so no other address is tried; `untrusted`: nor this one again.
     Failure handshake_failure(const std::string& reason, bool untrusted) const {
-        return {untrusted ? Errc::untrusted : Errc::connection_reset, {}, headline() + reason};
+        return dial_failure(untrusted ? Errc::untrusted : Errc::connection_reset, location_,
+                            reason);
     }
 
     void finish(Result<std::shared_ptr<Connection>> result) {
@@ -153,10 +154,6 @@ class TcpDial::Attempt final : public Reactor::Source,
         if (error == ECONNREFUSED) advice_ = "; is a server running there?";
         if (error == ETIMEDOUT) advice_ = "; is the machine up, and no firewall between?";
         ++next_;
-    }
-
-    [[nodiscard]] std::string headline() const {
-        return "cannot connect to " + location_.to_string() + ": ";
     }
 
     Reactor& reactor_;
