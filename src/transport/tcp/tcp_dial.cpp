@@ -91,9 +91,13 @@ class TcpDial::Attempt final : public Reactor::Source,
         if (options_.layer == nullptr) {
             return deliver(std::make_unique<PlainChannel>(release_socket()));
         }
-        // The watch stays: its descriptor does, too.
+        // The watch stays, as its descriptor does, unless both go.
+        const int fd = socket_.fd();
         channel_ = options_.layer->connect(std::exchange(socket_, Socket()), location_.host);
-        if (channel_ == nullptr) return finish(handshake_failure("no memory", false));
+        if (channel_ == nullptr) {
+            reactor_.unwatch(fd);
+            return finish(handshake_failure("no memory", false));
+        }
         timer_ = reactor_.call_after(limits::k_tls_handshake, [this] {
             finish(handshake_failure("no answer to the TLS handshake; does the server speak TLS?",
                                      false));

@@ -58,6 +58,16 @@ class DescriptorLimit {
     rlimit before_{};
 };
 
+/// A layer that there is never memory for.
+class NoLayer final : public ChannelMaker {
+  public:
+    [[nodiscard]] std::unique_ptr<Channel> connect(Socket, const std::string&) const override {
+        return nullptr;
+    }
+    [[nodiscard]] std::unique_ptr<Channel> accept(Socket) const override { return nullptr; }
+    [[nodiscard]] Result<void> reload() override { return {}; }
+};
+
 bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
@@ -177,6 +187,21 @@ TEST_CASE("tcp: a name is looked up, and one that does not exist fails for good"
     REQUIRE_FALSE(lost.has_value());
     CHECK(lost.error().code == Errc::unknown_peer);
     CHECK(contains(lost.error().text, "check the name"));
+}
+
+TEST_CASE("tcp: no memory for a layer fails the dial, of which nothing stays") {
+    const auto layer = std::make_shared<NoLayer>();
+    Candidate poor{"tcp", make_tcp_transport({.layer = layer}), NetworkLocation{"127.0.0.1", 0}};
+    Scene scene(poor);
+    const auto failed = scene.dial(scene.listener->location());
+    REQUIRE_FALSE(failed.has_value());
+    CHECK(failed.error().code == Errc::connection_reset);
+    CHECK(contains(failed.error().text, "no memory"));
+    scene.run_until([&scene] { return !scene.log.empty(); });
+    CHECK(contains(scene.log[0], "cannot serve a connection: no memory"));
+    scene.listener.reset();
+    poor.transport.reset();
+    CHECK(layer.use_count() == 1);
 }
 
 TEST_CASE("tcp: listening where one can't says why and what to do") {
