@@ -178,11 +178,6 @@ void GrpcClientConnection::handle_done(const GrpcCall& call, const grpc::Status&
     pump(lock);
 }
 
-std::size_t GrpcClientConnection::message_max_locked() const {
-    if (mode_ == Mode::duplex) return transport_size_;
-    return std::min(transport_size_, limits::k_grpc_old_receive_max);
-}
-
 void GrpcClientConnection::handle_turn() {
     const std::lock_guard lock(mutex_);
     if (closed_ || lost_ || timer_.armed()) return;

@@ -88,7 +88,7 @@ class GrpcClientConnection final : public GrpcConnection {
     // handle_done tells what either means.
     void handle_read_end_locked() override;
     void handle_write_failed_locked() override;
-    [[nodiscard]] std::size_t message_max_locked() const override;
+    [[nodiscard]] bool is_duplex_locked() const override { return mode_ == Mode::duplex; }
     void handle_turn() override;
     void handle_detached() override;
     void begin_call_locked();

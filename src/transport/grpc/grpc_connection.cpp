@@ -239,9 +239,11 @@ bool GrpcConnection::may_write_locked() const {
     return call_ != nullptr && !writing_ && !half_closed_ && !lost_ && !unsent_.empty();
 }
 
-// As many chunks as fit into one message.
+// As many chunks as fit into one message that the peer takes.
 grpc::ByteBuffer GrpcConnection::gather_locked() {
-    std::size_t left = message_max_locked();
+    std::size_t left = is_duplex_locked()
+                           ? transport_size_
+                           : std::min(transport_size_, limits::k_grpc_old_receive_max);
     std::vector<grpc::Slice> slices;
     while (left > 0 && !unsent_.empty()) {
         Chunk& first = unsent_.front();

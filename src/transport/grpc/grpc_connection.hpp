@@ -106,8 +106,8 @@ class GrpcConnection : public Connection,
     virtual void handle_unwanted_locked() {}
     virtual void handle_read_end_locked() = 0;
     virtual void handle_write_failed_locked() = 0;
-    /// The longest message that the peer takes.
-    [[nodiscard]] virtual std::size_t message_max_locked() const { return transport_size_; }
+    /// One call carries everything: the peer is one of ours. Not known yet: false.
+    [[nodiscard]] virtual bool is_duplex_locked() const = 0;
     void start_reading_locked();
     /// From here on `call` carries the stream.
     void begin_locked(std::shared_ptr<GrpcCall> call);

@@ -17,8 +17,6 @@ namespace nq::detail {
 
 namespace {
 
-int milliseconds(std::chrono::milliseconds duration) { return static_cast<int>(duration.count()); }
-
 grpc::ChannelArguments channel_arguments(const NetworkLocation& location) {
     grpc::ChannelArguments arguments;
     // WIRE.md, gRPC: a connection of one's own, no buffer for retries, nobody in between.
@@ -31,10 +29,10 @@ grpc::ChannelArguments channel_arguments(const NetworkLocation& location) {
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
                      static_cast<int>(limits::k_grpc_window));
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(limits::k_grpc_ping_after));
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(limits::k_grpc_ping_answer));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, limits::in_ms(limits::k_grpc_ping_after));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits::in_ms(limits::k_grpc_ping_answer));
     arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(limits::k_connect_attempt));
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, limits::in_ms(limits::k_connect_attempt));
     // The name is looked up here, but the certificate is made out to it.
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, location.to_string());
     return arguments;

@@ -62,4 +62,9 @@ constexpr std::size_t k_grpc_callless_max = 1'024;
 constexpr std::chrono::milliseconds k_grpc_dial_look_min{1};
 constexpr std::chrono::milliseconds k_grpc_dial_look_max{64};
 
+/// A time as gRPC's channel arguments have it.
+constexpr int in_ms(std::chrono::milliseconds duration) {
+    return static_cast<int>(duration.count());
+}
+
 }  // namespace nq::detail::limits

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/grpc/grpc_server.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "transport/grpc/grpc_limits.hpp"
@@ -104,11 +103,6 @@ void GrpcServerConnection::handle_address_gone() {
 bool GrpcServerConnection::is_over() const {
     const std::lock_guard lock(mutex_);
     return call_ == nullptr && (lost_ || (closed_ && unsent_.empty()));
-}
-
-std::size_t GrpcServerConnection::message_max_locked() const {
-    if (peer_.duplex) return transport_size_;
-    return std::min(transport_size_, limits::k_grpc_old_receive_max);
 }
 
 }  // namespace nq::detail

@@ -75,7 +75,7 @@ class GrpcServerConnection final : public GrpcConnection {
     void advance_locked() override;
     void handle_read_end_locked() override;
     void handle_write_failed_locked() override;
-    [[nodiscard]] std::size_t message_max_locked() const override;
+    [[nodiscard]] bool is_duplex_locked() const override { return peer_.duplex; }
     void handle_turn() override;
     [[nodiscard]] bool wants_finish_locked() const;
 

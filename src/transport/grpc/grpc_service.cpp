@@ -13,12 +13,6 @@
 
 namespace nq::detail {
 
-namespace {
-
-int milliseconds(std::chrono::milliseconds duration) { return static_cast<int>(duration.count()); }
-
-}  // namespace
-
 /// The HTTP/2 connection beneath calls, as seen through a second descriptor of its socket.
 /// Owned by the service and, while watched, by the first reactor, to whose thread it belongs but
 /// for `called`.
@@ -84,14 +78,15 @@ std::shared_ptr<GrpcService> GrpcService::start(
     builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
                                static_cast<int>(limits::k_grpc_window));
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-                               milliseconds(limits::k_grpc_first_call));
+                               limits::in_ms(limits::k_grpc_first_call));
     // A dead client is found whether or not octets are outstanding to it; the clients' own pings
     // (grpc_dial.cpp) are welcome.
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(limits::k_grpc_ping_after));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                               limits::in_ms(limits::k_grpc_ping_after));
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                               milliseconds(limits::k_grpc_ping_answer));
+                               limits::in_ms(limits::k_grpc_ping_answer));
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                               milliseconds(limits::k_grpc_ping_after) / 2);
+                               limits::in_ms(limits::k_grpc_ping_after) / 2);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     service->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
