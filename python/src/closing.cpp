@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "closing.hpp"
 
-#include <algorithm>
 #include <system_error>
 #include <thread>
 #include <utility>

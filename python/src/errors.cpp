@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "errors.hpp"
 
-#include <string>
-
 #include "ids.hpp"
 
 namespace nq::python {

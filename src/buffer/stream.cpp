@@ -2,7 +2,6 @@
 #include <net_queue/stream.hpp>
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <utility>
 

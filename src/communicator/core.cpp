@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "communicator/core.hpp"
 
-#include <algorithm>
 #include <stdexcept>
 #include <utility>
 

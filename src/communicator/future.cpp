@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <net_queue/future.hpp>
 
-#include <atomic>
 #include <mutex>
 #include <utility>
 

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 
 namespace nq::detail {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/completion.hpp"
 
-#include <cassert>
 #include <utility>
+#include <vector>
 
 namespace nq::detail {
 

@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include <net_queue/error.hpp>
 #include <net_queue/uuid.hpp>

@@ -2,7 +2,6 @@
 #include "handoff/inbox.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 namespace nq::detail {

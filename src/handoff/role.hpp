@@ -98,7 +98,6 @@ class Role::Waiter {
     bool wait(std::unique_lock<std::mutex>& lock, Deadline deadline);
     /// What it waits for is there. REQUIRES: the mutex is held.
     void serve();
-    [[nodiscard]] bool served() const { return served_; }
 
   private:
     enum class State { elsewhere, running, asleep };

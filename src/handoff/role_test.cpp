@@ -6,7 +6,6 @@
 #include <deque>
 #include <functional>
 #include <list>
-#include <memory>
 #include <thread>
 #include <vector>
 

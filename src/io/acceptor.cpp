@@ -49,7 +49,6 @@ Result<std::shared_ptr<Acceptor>> Acceptor::listen(Reactor& reactor,
     if (error != 0) return listen_failure(location, error);
     const int fd = socket.fd();
     NetworkLocation real{location.host, SocketAddress::local_of(fd).port()};
-    if (!log) log = [](LogLevel, const std::string&) {};
     auto acceptor = std::make_shared<Acceptor>(reactor, std::move(socket), std::move(real),
                                                std::move(accept), std::move(log));
     try {

@@ -25,7 +25,8 @@ class Acceptor final : public Reactor::Source, public std::enable_shared_from_th
     using Log = std::function<void(LogLevel, std::string text)>;
 
     /// Listens on the first of the location's addresses that can be had; the code of a Failure is
-    /// the system's. A host that is a name is looked up here, which may block.
+    /// the system's. A host that is a name is looked up here, which may block. REQUIRES: accept and
+    /// log are not null.
     static Result<std::shared_ptr<Acceptor>> listen(Reactor& reactor,
                                                     const NetworkLocation& location, Accept accept,
                                                     Log log);

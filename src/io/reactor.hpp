@@ -121,7 +121,6 @@ class Reactor {
     // Constant after construction.
     int epoll_ = -1;
     int event_ = -1;
-    bool fine_waits_ = true;  ///< the kernel has epoll_pwait2(2); by the thread that runs
 
     // Belong to the reactor thread.
     std::vector<Watch> watches_;  // by descriptor
@@ -129,6 +128,7 @@ class Reactor {
     std::uint64_t next_timer_ = 0;
     TimePoint now_;
     bool stopped_ = false;
+    bool fine_waits_ = true;  ///< the kernel has epoll_pwait2(2)
 
     // Shared.
     std::atomic<std::uint64_t> thread_{0};  // who is inside run, 0: nobody

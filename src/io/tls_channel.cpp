@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -282,8 +283,8 @@ Io TlsChannel::fail(int result) {
     const unsigned long cause = ERR_peek_error();
     const bool cut = ERR_GET_LIB(cause) == ERR_LIB_SSL &&
                      ERR_GET_REASON(cause) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-    turned_away_ = ERR_GET_LIB(cause) == ERR_LIB_SSL &&
-                   ERR_GET_REASON(cause) >= SSL_AD_REASON_OFFSET;
+    turned_away_ =
+        ERR_GET_LIB(cause) == ERR_LIB_SSL && ERR_GET_REASON(cause) >= SSL_AD_REASON_OFFSET;
     reason_ = openssl_reason();
     const long verdict = SSL_get_verify_result(ssl_.get());
     if (overrun()) {

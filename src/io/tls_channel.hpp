@@ -3,7 +3,6 @@
 
 #include <openssl/ssl.h>
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <mutex>

@@ -2,7 +2,6 @@
 #include "pickle/checker.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "pickle/cost.hpp"
 #include "pickle/globals.hpp"

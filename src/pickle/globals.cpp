@@ -2,7 +2,6 @@
 #include "pickle/globals.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <string>
 

@@ -3,7 +3,6 @@
 
 #include <cassert>
 #include <random>
-#include <utility>
 
 namespace nq::detail {
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <type_traits>
 
 #include <net_queue/error.hpp>

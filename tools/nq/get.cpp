@@ -2,7 +2,6 @@
 #include "get.hpp"
 
 #include <CLI/CLI.hpp>
-#include <atomic>
 
 #include "errors.hpp"
 #include "payload.hpp"

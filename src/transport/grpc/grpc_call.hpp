@@ -4,8 +4,6 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
-#include <memory>
-
 namespace nq::detail {
 
 class GrpcConnection;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/grpc/grpc_service.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <system_error>
 #include <utility>
@@ -155,7 +154,6 @@ std::shared_ptr<GrpcService::Link> GrpcService::link_of(const std::string& addre
 
 void GrpcService::close_door() {
     std::shared_ptr<Door> closed;  // goes without the lock, with whatever its handler owns
-    std::vector<std::shared_ptr<Link>> idle;
     const std::lock_guard lock(mutex_);
     closed = std::exchange(door_, nullptr);
     for (const auto& [address, link] : links_) {

@@ -24,7 +24,7 @@ class GrpcLender {
 [[nodiscard]] grpc::Slice lend(Chunk chunk, std::shared_ptr<GrpcLender> lender);
 
 /// The octets of one received message, until they have been copied out.
-/// Invariant: size() == sum of the slices - what was read of the first.
+/// Invariant: size_ == sum of the slices - what was read of the first.
 /// Thread safety: none.
 class GrpcReceived {
   public:
@@ -34,14 +34,13 @@ class GrpcReceived {
     std::size_t read(std::span<const std::span<std::byte>> targets);
     void clear();
 
-    [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
   private:
     std::vector<grpc::Slice> slices_;
     std::size_t next_ = 0;    ///< the slice to read from
     std::size_t offset_ = 0;  ///< read of it already
-    std::size_t size_ = 0;
+    std::size_t size_ = 0;    ///< left to read
 };
 
 }  // namespace nq::detail

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
 
 #include "testing/authority.hpp"
 #include "testing/both_ends.hpp"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/memory/memory_transport.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <map>

@@ -14,7 +14,6 @@ MqttConnection::MqttConnection(std::shared_ptr<MqttLink> link, Role role, const 
     : link_(std::move(link)),
       reactor_(link_->reactor()),
       role_(role),
-      client_(client),
       incoming_{role == Role::server ? Channel::to_server : Channel::to_client, client},
       outgoing_{role == Role::server ? Channel::to_client : Channel::to_server, client},
       peer_name_(std::move(peer_name)),
@@ -76,7 +75,7 @@ void MqttConnection::close() {
 
 std::optional<Uuid> MqttConnection::announced_id() const {
     if (role_ == Role::client) return std::nullopt;
-    return client_;
+    return client();
 }
 
 void MqttConnection::tell_readable() {

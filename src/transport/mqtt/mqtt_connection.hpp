@@ -28,7 +28,7 @@ class MqttConnection final : public Connection,
   public:
     enum class Role { server, client };
 
-    /// `client`: whose topics it is about, for both ends.
+    /// `client`: whose topics these are, for both ends.
     MqttConnection(std::shared_ptr<MqttLink> link, Role role, const Uuid& client,
                    std::string peer_name, std::vector<std::byte> opening = {});
 
@@ -50,7 +50,7 @@ class MqttConnection final : public Connection,
     void lose(Failure failure, bool all_read);
 
     // For the link, any thread.
-    [[nodiscard]] const Uuid& client() const { return client_; }
+    [[nodiscard]] const Uuid& client() const { return incoming_.client; }
     [[nodiscard]] const mqtt::Topic& incoming() const { return incoming_; }
     [[nodiscard]] const mqtt::Topic& outgoing() const { return outgoing_; }
     /// What the stream that comes begins with, if that is known; and another one of that client.
@@ -68,7 +68,6 @@ class MqttConnection final : public Connection,
     const std::shared_ptr<MqttLink> link_;
     Reactor& reactor_;
     const Role role_;
-    const Uuid client_;
     const mqtt::Topic incoming_;
     const mqtt::Topic outgoing_;
     const std::string peer_name_;

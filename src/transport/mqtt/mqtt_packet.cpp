@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/mqtt/mqtt_packet.hpp"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>

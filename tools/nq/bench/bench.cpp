@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <set>
 
