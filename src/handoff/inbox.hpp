@@ -39,27 +39,6 @@ class Inbox {
     using Clock = std::chrono::steady_clock;
     using Peers = std::span<const Uuid>;
 
-    /// What came and what went, each counted by one thread at a time: so neither side needs an
-    /// atomic addition, and the difference is never negative.
-    class Count {
-      public:
-        void arrive(std::uint64_t n) { add(arrived_, n); }
-        void take(std::uint64_t n) { add(taken_, n); }
-        [[nodiscard]] std::uint64_t unread() const {
-            // acquire, in this order: what was taken had arrived.
-            const std::uint64_t taken = taken_.load(std::memory_order_acquire);
-            return arrived_.load(std::memory_order_acquire) - taken;
-        }
-
-      private:
-        static void add(std::atomic<std::uint64_t>& count, std::uint64_t n) {
-            // relaxed: nobody else writes it. release: see unread.
-            count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_release);
-        }
-        std::atomic<std::uint64_t> arrived_{0};
-        std::atomic<std::uint64_t> taken_{0};
-    };
-
     /// The unread messages of one peer. Outlives the session: what was received stays readable.
     class Lane {
       public:
@@ -71,6 +50,26 @@ class Inbox {
 
       private:
         friend class Inbox;
+        /// What came and what went, each counted by one thread at a time: so neither side needs an
+        /// atomic addition, and the difference is never negative.
+        class Count {
+          public:
+            void arrive(std::uint64_t n) { add(arrived_, n); }
+            void take(std::uint64_t n) { add(taken_, n); }
+            [[nodiscard]] std::uint64_t unread() const {
+                // acquire, in this order: what was taken had arrived.
+                const std::uint64_t taken = taken_.load(std::memory_order_acquire);
+                return arrived_.load(std::memory_order_acquire) - taken;
+            }
+
+          private:
+            static void add(std::atomic<std::uint64_t>& count, std::uint64_t n) {
+                // relaxed: nobody else writes it. release: see unread.
+                count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_release);
+            }
+            std::atomic<std::uint64_t> arrived_{0};
+            std::atomic<std::uint64_t> taken_{0};
+        };
         /// Messages that arrived together: the first `taken` are gone; sequence is the first's.
         struct Arrived {
             std::uint64_t sequence = 0;
