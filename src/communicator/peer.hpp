@@ -159,10 +159,10 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     struct Room {
         std::uint64_t messages = UINT64_MAX;
         std::uint64_t octets = UINT64_MAX;
+        [[nodiscard]] bool none() const { return messages == 0 || octets == 0; }
     };
     [[nodiscard]] Room room() const;
-    [[nodiscard]] bool full() const;
-    [[nodiscard]] bool take_messages();
+    [[nodiscard]] bool take_messages(const Room& left);
     void count_received(std::uint64_t messages, std::uint64_t octets);
     [[nodiscard]] bool pause();
     void drop_received();

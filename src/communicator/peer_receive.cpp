@@ -49,8 +49,9 @@ void Peer::pump() {
 // Hands on what the octets so far mean. False: stop receiving.
 bool Peer::deliver_events() {
     for (;;) {
-        if (full() && pause()) return false;
-        if (take_messages()) continue;
+        const Room left = room();
+        if (left.none() && pause()) return false;
+        if (take_messages(left)) continue;
         auto event = receiver_.poll_event();
         if (!event) break;
         std::visit([this](auto&& what) { handle_event(std::forward<decltype(what)>(what)); },
@@ -71,16 +72,10 @@ Peer::Room Peer::room() const {
             rest(options.receive_bytes, lane_->unread_bytes() + batch_bytes_)};
 }
 
-bool Peer::full() const {
-    const Room left = room();
-    return left.messages == 0 || left.octets == 0;
-}
-
 // The messages that came whole in one block, as far as there is room. False: there are none.
-bool Peer::take_messages() {
+bool Peer::take_messages(const Room& left) {
     if (lane_ == nullptr || replaced_by_) return false;
     const std::size_t before = batch_.size();
-    const Room left = room();
     const auto octets = receiver_.poll_messages(batch_, left.messages, left.octets);
     batch_bytes_ += octets;
     count_received(batch_.size() - before, octets);
@@ -137,9 +132,9 @@ void Peer::handle_event(Received event) {
     if (event.message.size() > BufferPool::k_largest) core_.look_after_pool();
     if (replaced_by_) return;  // it is not whom the user talks to
     count_received(1, event.message.size());
-    // Not `block`, or full() would have stopped the flow before this message was made. One message
-    // may need the room of many.
-    while (full()) {
+    // Not `block`, or the flow would have stopped before this message was made. One message may
+    // need the room of many.
+    while (room().none()) {
         const bool oldest = core_.options().connection.on_full == OnFull::drop_oldest;
         flush();
         if (oldest && !core_.inbox().drop_oldest(lane_)) break;     // a getter was faster
