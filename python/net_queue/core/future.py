@@ -91,14 +91,17 @@ class Future(concurrent.futures.Future[None]):
             raise error
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As `result`, but returns what went wrong, None if nothing did."""
+        """As `result`, but returns what went wrong, None if nothing did.
+
+        Raises TimeoutError and CancelledError as `result` does.
+        """
         return self._outcome(timeout)
 
     def cancel(self) -> bool:
         """Takes the message back for every peer to which no octet of it was offered yet.
 
         True: for at least one; the future ends as cancelled, when the last of its peers is done.
-        False: it is too late, or it is done already.
+        False: it is too late, or it is done already. May wait for a send under way (microseconds).
         """
         if self.cancelled():
             return True
@@ -118,7 +121,10 @@ class Future(concurrent.futures.Future[None]):
 
     @property
     def futures(self) -> Mapping[UUID, Future]:
-        """One Future for each peer, by its id, in the order of the put."""
+        """One Future for each peer, by its id, in the order of the put. Never waits.
+
+        Each fails with what went wrong at its own peer.
+        """
         return MappingProxyType({peer: Future(put) for peer, put in self._put.futures().items()})
 
     def __repr__(self) -> str:
