@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 from net_queue.core.options import CommunicatorOptions
@@ -28,25 +28,6 @@ class Put:
     def cancel(self) -> bool: ...
     def futures(self) -> Mapping[UUID, Put]: ...
 
-class PeerStats(TypedDict):
-    peer: UUID
-    state: str
-    queued_messages: int
-    queued_bytes: int
-    unread_messages: int
-    unread_bytes: int
-    sent_messages: int
-    received_messages: int
-    received_bytes: int
-    dropped_messages: int
-
-class Stats(TypedDict):
-    peers: list[PeerStats]
-    strangers: int
-    strangers_dropped: int
-    identities_refused: int
-    sessions_expired: int
-
 class Communicator:
     def __init__(
         self,
@@ -62,8 +43,8 @@ class Communicator:
     def when_readable(
         self, callback: Callable[[], object], peers: tuple[UUID, ...], /
     ) -> None: ...
-    def close(self, timeout: float | None, /) -> tuple[bool, list[PeerStats]]: ...
+    def close(self, timeout: float | None, /) -> tuple[bool, list[dict[str, Any]]]: ...
     def peers(self) -> list[UUID]: ...
-    def stats(self) -> Stats: ...
+    def stats(self) -> dict[str, Any]: ...
     def location(self) -> tuple[str, int]: ...
     def reload_certificates(self) -> None: ...

@@ -106,10 +106,8 @@ class Communicator:
     def stats(self) -> Stats:
         """What is queued, unread, sent, received and dropped, by peer."""
         stats = self._native.stats()
-        return Stats(peers=tuple(PeerStats(**peer) for peer in stats["peers"]),  # type: ignore
-                     strangers=stats["strangers"], strangers_dropped=stats["strangers_dropped"],
-                     identities_refused=stats["identities_refused"],
-                     sessions_expired=stats["sessions_expired"])
+        stats["peers"] = tuple(PeerStats(**peer) for peer in stats["peers"])
+        return Stats(**stats)
 
     def close(self, *, timeout: float | None = None) -> CloseReport:
         """Sends what is queued and says goodbye; returns what could not be delivered.
@@ -119,7 +117,7 @@ class Communicator:
         is ended. Closing again does no harm; another thread's close keeps to the timeout too.
         """
         clean, undelivered = self._native.close(timeout)
-        return CloseReport(clean, tuple(PeerStats(**peer) for peer in undelivered))  # type: ignore
+        return CloseReport(clean, tuple(PeerStats(**peer) for peer in undelivered))
 
     def reload_certificates(self) -> None:
         """Reads the files of options.security again, for connections made from now on (TCP, MQTT).
