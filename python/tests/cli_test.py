@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from support import ROOT, TIMEOUT, finish, outputs, start
 
+from net_queue.cli import iops
+
 NQ = pathlib.Path(os.environ.get("NQ_BIN", ROOT / "build" / "release" / "bin")) / "nq"
 KINDS = ["tcp", "tls", "grpc", "grpc over tls", "mqtt"]
 
@@ -100,3 +102,14 @@ def test_what_goes_wrong_is_one_line(tmp_path):
             process = start(PROGRAM, module, tmp_path, *wrong, *words)
             out, err = outputs(process)
             assert process.returncode == 2 and "usage: nq-test-" in err
+
+
+@pytest.mark.parametrize("words, named", [
+    (["--step-size", "0", "--max-size", "41"], "--max-size"),
+    (["--max-size", "-1"], "--max-size"),
+    (["--step-size", "-1"], "--step-size"),
+    (["--min-size", "9", "--max-size", "8"], "--min-size")])
+def test_sizes_that_cannot_be_are_named(capsys, words, named):
+    with pytest.raises(SystemExit) as left:
+        iops.main(["tcp", "client", "sync", *words])
+    assert left.value.code == 2 and f"error: {named}: " in capsys.readouterr().err

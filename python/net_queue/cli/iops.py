@@ -21,6 +21,7 @@ from net_queue.cli.report import Outcome, exit_code_of, progress, table
 __all__ = ["main"]
 
 _START = "start"
+_EXPONENT_MAX = 40
 _SEED = 1
 
 
@@ -147,8 +148,12 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one end; what it prints is what `nq bench` prints."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if not 0 <= arguments.min_size <= arguments.max_size <= 40 and arguments.step_size != 0:
-        parser.error("--min-size to --max-size: from 0 to 40, the first not above the second")
+    if not 0 <= arguments.max_size <= _EXPONENT_MAX:
+        parser.error(f"--max-size: from 0 to {_EXPONENT_MAX}")
+    if arguments.step_size < 0:
+        parser.error("--step-size: not negative")
+    if arguments.step_size > 0 and not 0 <= arguments.min_size <= arguments.max_size:
+        parser.error("--min-size: from 0 to --max-size")
     if arguments.reps < 1:
         parser.error("--reps: at least 1")
     run = _run_server if arguments.purpose == nq.Purpose.SERVER else _run_client
