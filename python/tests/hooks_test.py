@@ -36,12 +36,12 @@ def test_a_clients_events(link):
 
 
 def test_callbacks_run_on_one_thread_and_may_use_the_queue(link):
-    threads, answers = set(), []
+    threads, answers = [], []
 
     def welcome(peer):
-        threads.add(threading.get_ident())
+        threads.append(threading.get_ident())
         server.put("welcome", peer).add_done_callback(
-            lambda _: threads.add(threading.get_ident()))
+            lambda _: threads.append(threading.get_ident()))
         answers.append(server.get(peer, timeout=TIMEOUT).data)
 
     ready = threading.Event()
@@ -51,8 +51,8 @@ def test_callbacks_run_on_one_thread_and_may_use_the_queue(link):
     client.put("thanks")
     assert client.get(timeout=TIMEOUT).data == "welcome"
     eventually(lambda: answers == ["thanks"], "the answer")
-    eventually(lambda: len(threads) == 1, "the thread of the callbacks")
-    assert threading.get_ident() not in threads
+    eventually(lambda: len(threads) == 2, "the callback of the put")
+    assert threads[0] == threads[1] != threading.get_ident()
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 5])
