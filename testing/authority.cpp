@@ -35,6 +35,17 @@ SecurityOptions Authority::server(std::string_view name) const {
     return security;
 }
 
+SecurityOptions Authority::install(std::string_view name, std::string_view folder) const {
+    const auto place = file(folder);
+    std::filesystem::create_directory(place);
+    for (const char* const kind : {".key", ".pem"}) {
+        std::filesystem::copy_file(file(std::string(name) + kind),
+                                   place / (std::string("own") + kind),
+                                   std::filesystem::copy_options::overwrite_existing);
+    }
+    return server((std::filesystem::path(folder) / "own").string());
+}
+
 SecurityOptions Authority::client() const {
     SecurityOptions security;
     security.certificate = file("authority.pem");

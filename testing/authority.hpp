@@ -18,6 +18,8 @@ class Authority {
     [[nodiscard]] std::filesystem::path file(std::string_view name) const;
     /// A server that shows NAME.pem.
     [[nodiscard]] SecurityOptions server(std::string_view name = "server") const;
+    /// A server that shows own.pem of `folder`, which is a copy of NAME.pem from now on.
+    SecurityOptions install(std::string_view name, std::string_view folder) const;
     /// A client that trusts this authority.
     [[nodiscard]] SecurityOptions client() const;
     /// A client that trusts it and shows NAME.pem.

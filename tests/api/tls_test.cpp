@@ -197,33 +197,21 @@ ON_EVERY_TRANSPORT_BUT_MQTT("authorize: close does not wait for an answer that c
 TEST_CASE("tls: certificates are read again without a restart") {
     Network network(Wire::tls);
     const Authority& files = Authority::shared();
-    const auto folder = files.file("renewed");
-    std::filesystem::create_directory(folder);
-    const auto install = [&](const std::string& name) {
-        for (const char* const kind : {".key", ".pem"}) {
-            std::filesystem::copy_file(files.file(name + kind),
-                                       folder / (std::string("own") + kind),
-                                       std::filesystem::copy_options::overwrite_existing);
-        }
-    };
-    install("server");
-    SecurityOptions own;
-    own.key = folder / "own.key";
-    own.certificate = folder / "own.pem";
+    const SecurityOptions own = files.install("server", "renewed");
     auto server = network.server(secured(own));
     auto before = network.client();
     before.put("before");
     CHECK(hear(server) == "before");
 
-    install("expired");
+    files.install("expired", "renewed");
     server.communicator().reload_certificates();
     auto fooled = network.client();
     contains(end_of(fooled, Errc::untrusted), "certificate has expired");
 
-    std::filesystem::remove(folder / "own.key");
+    std::filesystem::remove(own.key);
     CHECK_THROWS_AS(server.communicator().reload_certificates(), Error);
 
-    install("server");
+    files.install("server", "renewed");
     server.communicator().reload_certificates();
     auto after = network.client();
     after.put("after");

@@ -3,14 +3,11 @@
 
 import json
 import os
-import shutil
-import subprocess
 import unittest
 
 from tool import ToolTest, nq
 
 TIMEOUT = 900
-ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 
 
 class Bench:
@@ -52,12 +49,7 @@ class TlsTest(Bench, ToolTest):
 
     def setUp(self):
         super().setUp()
-        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), self.folder], check=True)
-        shutil.copy(self.path("server.key"), self.path("key.pem"))
-        with open(self.path("cert.pem"), "wb") as chain:  # the server's, and whom clients trust
-            for name in ("server.pem", "authority.pem"):
-                with open(self.path(name), "rb") as part:
-                    chain.write(part.read())
+        self.make_authority()
 
 
 @unittest.skipUnless(os.environ.get("NQ_GRPC", "ON") == "ON", "built without gRPC")

@@ -3,11 +3,9 @@
 
 import json
 import os
-import shutil
-import subprocess
 import unittest
 
-from tool import ROOT, ToolTest, nq
+from tool import ToolTest, nq
 
 BUILT = {part: os.environ.get(f"NQ_{part}", "ON") == "ON" for part in ("TLS", "MQTT", "GRPC")}
 
@@ -61,14 +59,9 @@ class Secured(Plain):
 
     def setUp(self):
         super().setUp()
-        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), self.folder], check=True)
+        self.make_authority()
         self.own = ["--key", self.path("server.key"), "--certificate", self.path("server.pem")]
         self.trust = ["--certificate", self.path("authority.pem")]
-        shutil.copy(self.path("server.key"), self.path("key.pem"))
-        with open(self.path("cert.pem"), "wb") as chain:  # the server's, and whom clients trust
-            for name in ("server.pem", "authority.pem"):
-                with open(self.path(name), "rb") as part:
-                    chain.write(part.read())
 
     def test_the_trust_of_the_system(self):
         server, place = self.start_at_its_place("get", "-n", 1)

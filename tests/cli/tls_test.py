@@ -2,18 +2,16 @@
 """nq with --secure, --key and --certificate."""
 
 import json
-import os
-import shutil
 import subprocess
 import unittest
 
-from tool import NQ, ROOT, TIMEOUT, ToolTest, nq
+from tool import NQ, TIMEOUT, ToolTest, nq
 
 
 class TlsTest(ToolTest):
     def setUp(self):
         super().setUp()
-        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), self.folder], check=True)
+        self.make_authority()
         self.own = ["--key", self.path("server.key"), "--certificate", self.path("server.pem")]
 
     def test_a_message_each_way(self):
@@ -40,8 +38,6 @@ class TlsTest(ToolTest):
         self.assertIn(b"key values mismatch", done.stderr)
 
     def test_bench_takes_key_and_certificate_from_the_working_directory(self):
-        shutil.copy(self.path("server.key"), self.path("key.pem"))
-        shutil.copy(self.path("server.pem"), self.path("cert.pem"))
         subprocess.run([NQ, "bench", "tcp", "both", "async", "--secure", "--min-size", "4",
                         "--max-size", "16", "--verify", "--json", "out.json"], cwd=self.folder,
                        check=True, stdout=subprocess.DEVNULL, timeout=TIMEOUT)

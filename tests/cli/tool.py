@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -36,6 +37,16 @@ class ToolTest(unittest.TestCase):
         with open(self.path(name), "wb") as file:
             file.write(octets)
         return self.path(name)
+
+    def make_authority(self):
+        """Keys and certificates in the folder, see scripts/test-authority; and key.pem and
+        cert.pem, as bench wants them: the server's, and whom clients trust."""
+        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), self.folder], check=True)
+        shutil.copy(self.path("server.key"), self.path("key.pem"))
+        with open(self.path("cert.pem"), "wb") as chain:
+            for name in ("server.pem", "authority.pem"):
+                with open(self.path(name), "rb") as part:
+                    chain.write(part.read())
 
     def start(self, *arguments, **options):
         """A running nq; killed at the end of the test if it still runs."""

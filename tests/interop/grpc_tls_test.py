@@ -3,12 +3,11 @@
 
 import os
 import subprocess
-import tempfile
 import unittest
 
 import grpc
 
-from harness import BIN, ROOT, TIMEOUT, InteropTest
+from harness import BIN, TIMEOUT, AuthorityTest
 from old_grpc_peer import OldGrpcClient, OldGrpcServer
 
 
@@ -17,17 +16,7 @@ def read(path):
         return file.read()
 
 
-class GrpcTlsTest(InteropTest):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), cls.folder], check=True)
-
-    def file(self, name):
-        return os.path.join(self.folder, name)
-
+class GrpcTlsTest(AuthorityTest):
     def server(self, name="server", **options):
         return self.puppet("server", protocol="grpc", key=self.file(f"{name}.key"),
                            certificate=self.file(f"{name}.pem"), **options)

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -217,3 +218,17 @@ class InteropTest(unittest.TestCase):
 
     def assert_message(self, message, peer, octets):
         self.assertEqual(message[:3], (peer, len(octets), zlib.adler32(octets)))
+
+
+class AuthorityTest(InteropTest):
+    """With keys and certificates: see scripts/test-authority."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = folder.name
+        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), cls.folder], check=True)
+
+    def file(self, name):
+        return os.path.join(self.folder, name)

@@ -1,32 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """WIRE.md, TCP, with security: against Python's ssl in both roles, octet for octet."""
 
-import os
 import socket
 import ssl
-import subprocess
-import tempfile
 import unittest
 import uuid
 import warnings
 
-from harness import ROOT, TIMEOUT, InteropTest, eventually, fill
+from harness import TIMEOUT, AuthorityTest, eventually, fill
 from old_peer import Wire, frame
 
 MIB = 1 << 20
 
 
-class TlsTest(InteropTest):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        subprocess.run([os.path.join(ROOT, "scripts", "test-authority"), cls.folder], check=True)
-
-    def file(self, name):
-        return os.path.join(self.folder, name)
-
+class TlsTest(AuthorityTest):
     def client_context(self, trusted="authority.pem"):
         return ssl.create_default_context(cafile=self.file(trusted))
 

@@ -238,28 +238,16 @@ TEST_CASE("tls: a stream that is cut off is no clean end") {
 
 TEST_CASE("tls: certificates are read again for new connections, and only if they are in order") {
     const Authority& files = Authority::shared();
-    const auto folder = files.file("reload");
-    std::filesystem::create_directory(folder);
-    const auto install = [&files, &folder](const std::string& name) {
-        for (const char* const kind : {".key", ".pem"}) {
-            std::filesystem::copy_file(files.file(name + kind),
-                                       folder / (std::string("own") + kind),
-                                       std::filesystem::copy_options::overwrite_existing);
-        }
-    };
-    install("server");
-    SecurityOptions security;
-    security.key = folder / "own.key";
-    security.certificate = folder / "own.pem";
+    const SecurityOptions security = files.install("server", "reload");
     const auto layer = make_tls(Purpose::server, security).value();
     CHECK(layer->reload().has_value());
-    std::filesystem::copy_file(files.file("client.key"), folder / "own.key",
+    std::filesystem::copy_file(files.file("client.key"), security.key,
                                std::filesystem::copy_options::overwrite_existing);
     const auto mismatch = layer->reload();
     REQUIRE_FALSE(mismatch.has_value());
     CHECK(mismatch.error().code == Errc::invalid_certificate);
     contains(mismatch.error().text, "key values mismatch");
-    install("elsewhere");
+    files.install("elsewhere", "reload");
     CHECK(layer->reload().has_value());
 }
 
