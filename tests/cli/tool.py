@@ -12,7 +12,6 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("NQ_BIN", os.path.join(ROOT, "build", "release", "bin"))
 NQ = os.path.join(BIN, "nq")
-SANITIZED = os.environ.get("NQ_SANITIZED") == "1"
 TIMEOUT = 60
 
 

@@ -14,7 +14,7 @@ from concurrent import futures
 
 import grpc
 
-from old_peer import SIZE, Ended, LinkLost, frame
+from old_peer import SIZE, Ended, frame
 
 METHOD = "/grpc/comm"
 PIECE = 4 << 20           # what a message of an old peer holds at most
@@ -41,10 +41,6 @@ class Stream:
 
     def finish(self):
         self.put(self.own_id.bytes)
-
-    def has_queued(self):
-        with self.lock:
-            return bool(self._outgoing)
 
     def take(self):
         """All that is queued, in pieces."""
@@ -135,7 +131,7 @@ class OldGrpcClient:
 class OldGrpcServer:
     """With one worker: an open call blocks all other clients."""
 
-    def __init__(self, port=0, *, own_id=None, credentials=None, workers=1, timeout=30):
+    def __init__(self, port=0, *, own_id=None, credentials=None, timeout=30):
         self.id = own_id or uuid.uuid4()
         self.timeout = timeout
         self.calls = []           # the metadata of each
@@ -146,8 +142,7 @@ class OldGrpcServer:
         self._lock = threading.Lock()
         self._sessions = {}
         self._inbox = queue.SimpleQueue()
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=workers),
-                                   options=OPTIONS)
+        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=OPTIONS)
         handler = grpc.stream_stream_rpc_method_handler(self._comm)
         service, method = METHOD.strip("/").split("/")
         self._server.add_generic_rpc_handlers(
@@ -185,9 +180,6 @@ class OldGrpcServer:
         with self._lock:
             return list(self._sessions.values())
 
-    def peers(self):
-        return [session.peer_id for session in self.sessions() if session.peer_id]
-
     def put(self, payload, peer):
         for session in self.sessions():
             if session.peer_id == peer:
@@ -201,4 +193,4 @@ class OldGrpcServer:
         self._server.stop(None).wait(self.timeout)
 
 
-__all__ = ["METHOD", "OldGrpcClient", "OldGrpcServer", "Stream", "Ended", "LinkLost"]
+__all__ = ["METHOD", "OldGrpcClient", "OldGrpcServer", "Stream", "Ended"]
