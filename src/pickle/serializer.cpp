@@ -11,8 +11,8 @@ namespace nq {
 
 namespace {
 
-// The default object budget (DESIGN.md, Pickle): what CPython's own pickles need with some room.
-// An item of a list, the densest, takes one octet of pickle and 48 of memory.
+// The default object budget (docs/guarantees.md, Values): what CPython's own pickles need with some
+// room. An item of a list, the densest, takes one octet of pickle and 48 of memory.
 constexpr std::size_t k_budget_per_octet = 64;
 constexpr std::size_t k_budget_base = std::size_t{1} << 20;
 

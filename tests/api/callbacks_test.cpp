@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md, Threads: "Callbacks (events, on_ready, resumed coroutines) run on one callback thread
-// per communicator, never on a reactor; one that blocks delays other callbacks only, one that
-// throws is logged"; and the options events and log.
+// docs/architecture.md, Threads: what runs on the callback thread, and whom it delays; and the
+// options events and log.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md, the sentences about close, close_for, close_timeout and the destructor.
+// docs/guarantees.md, close, close_for, and the destructor; and the option close_timeout.
 #include <doctest/doctest.h>
 
 #include <future>

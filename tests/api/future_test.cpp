@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md, the sentences about Future: "get wait wait_for ready on_ready cancel, co_await,
-// .futures() per peer. It completes once: done, ConnectionError{peer}, cancelled."
+// docs/guarantees.md, Future, sentence by sentence.
 #include <doctest/doctest.h>
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md, the sentences about get, try_get and get_for.
+// docs/guarantees.md, get, try_get, get_for.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md: "nq::open(protocol = tcp, purpose = client, options = {}) returns a movable RAII
-// nq::Queue", "the constructor never blocks on a peer", and the options about who and where.
+// docs/guarantees.md, open; and the options about who and where.
 #include <doctest/doctest.h>
 
 #include <type_traits>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DESIGN.md, the sentences about put.
+// docs/guarantees.md, put.
 #include <doctest/doctest.h>
 
 #include <array>

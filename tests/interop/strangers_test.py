@@ -16,7 +16,7 @@ HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/7.88.1\r\nAccept:
 TLS_HELLO = (bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) +
              bytes.fromhex("20") + bytes(range(32)) + bytes.fromhex("00021301") + bytes(140))
 SILENT = 2_000
-# DESIGN.md, Limits: unidentified connections 1,024, oldest dropped first, 4 KiB each on TCP.
+# docs/architecture.md, Limits; src/buffer/limits.hpp, k_strangers_max: the oldest go first.
 STRANGERS_MAX = 1_024
 STRANGER_BYTES = 4 * KIB
 
