@@ -132,6 +132,11 @@ struct Options {
     std::optional<SecurityOptions> security = std::nullopt;
     /// Threads that serve connections; at least 1.
     unsigned workers = 1;
+    /// How long a thread that waits for the network keeps looking before it sleeps, if what it
+    /// waited for the last time came as soon; 0: it sleeps at once. An answer is there several
+    /// times as fast, and the processor, though others may have it meanwhile, never rests while
+    /// messages come at shorter intervals.
+    std::chrono::microseconds busy_poll = std::chrono::microseconds{50};
     /// Client: how long the server may take to answer, from `open` (gRPC: or a loss) on, at most.
     std::chrono::milliseconds connect_timeout = std::chrono::seconds{30};
     /// Server: how long a lost session is kept for its client to come back.

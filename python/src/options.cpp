@@ -27,6 +27,11 @@ std::chrono::milliseconds milliseconds_of(const py::object& object, const char* 
     return std::chrono::ceil<std::chrono::milliseconds>(seconds);
 }
 
+std::chrono::microseconds microseconds_of(const py::object& object, const char* name) {
+    const std::chrono::duration<double> seconds(attribute<double>(object, name));
+    return std::chrono::ceil<std::chrono::microseconds>(seconds);
+}
+
 std::filesystem::path path_of(const py::object& object, const char* name) {
     const py::object path = object.attr(name);
     if (path.is_none()) return {};
@@ -139,6 +144,7 @@ Options options_of(const py::object& options) {
     const py::object security = options.attr("security");
     if (!security.is_none()) native.security = security_of(security);
     native.workers = attribute<unsigned>(options, "workers");
+    native.busy_poll = microseconds_of(options, "busy_poll");
     native.connect_timeout = milliseconds_of(options, "connect_timeout");
     native.session_expiry = milliseconds_of(options, "session_expiry");
     native.lost_sessions = attribute<std::size_t>(options, "lost_sessions");

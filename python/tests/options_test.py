@@ -81,6 +81,7 @@ class TestShape:
         assert made.serialization == nq.SerializationOptions(None, None)
         assert made.security is None
         assert made.workers == 1
+        assert made.busy_poll == 50e-6
         assert (made.connect_timeout, made.session_expiry, made.handshake_timeout) == (30, 120, 10)
         assert (made.lost_sessions, made.lost_bytes) == (10_000, 16 * 1024**2)
         assert made.close_timeout is made.authorize is made.log is None
@@ -162,6 +163,7 @@ SIZES = [
 ]
 # The same of times.
 TIMES = [
+    (nq.CommunicatorOptions, "busy_poll", "busy_poll", 0, 60),
     (nq.CommunicatorOptions, "connect_timeout", "connect_timeout", 0.001, 1e9),
     (nq.CommunicatorOptions, "session_expiry", "session_expiry", 0, 1e9),
     (nq.CommunicatorOptions, "handshake_timeout", "handshake_timeout", 0.001, 1e9),

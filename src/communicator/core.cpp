@@ -25,6 +25,8 @@ Options validated(Options options) {
     require(connection.transport_size >= 64, "transport_size: at least 64 octets");
     require(connection.queue_size >= 1, "queue_size: at least 1 message");
     require(connection.receive_bytes >= 1, "receive_bytes: at least 1 octet");
+    require(options.busy_poll.count() >= 0, "busy_poll: not negative");
+    require(options.busy_poll <= std::chrono::minutes(1), "busy_poll: at most a minute");
     require(options.connect_timeout.count() > 0, "connect_timeout: more than 0");
     require(options.handshake_timeout.count() > 0, "handshake_timeout: more than 0");
     require(options.session_expiry.count() >= 0, "session_expiry: not negative");
@@ -47,7 +49,7 @@ Core::Core(std::shared_ptr<Transport> transport, Options options)
           if (log) log(LogLevel::error, "callback", std::string("a callback threw: ") + what);
       })),
       inbox_(options_.lost_sessions),
-      workers_(options_.workers) {}
+      workers_(options_.workers, options_.busy_poll) {}
 
 Core::~Core() { shut_down(); }
 

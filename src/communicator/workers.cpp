@@ -25,9 +25,9 @@ class SignalsBlocked {
 
 }  // namespace
 
-Workers::Workers(unsigned count) {
+Workers::Workers(unsigned count, Duration busy_poll) {
     for (unsigned i = 0; i < count; ++i) {
-        reactors_.push_back(std::make_unique<Reactor>());
+        reactors_.push_back(std::make_unique<Reactor>(busy_poll));
         pointers_.push_back(reactors_.back().get());
     }
     if (count > 1) return;

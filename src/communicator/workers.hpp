@@ -17,7 +17,7 @@ namespace nq::detail {
 class Workers {
   public:
     /// Throws std::system_error where the system gives no descriptors.
-    explicit Workers(unsigned count);
+    Workers(unsigned count, Duration busy_poll);
     ~Workers() { stop(); }
 
     [[nodiscard]] const std::vector<Reactor*>& reactors() const { return pointers_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/reactor.hpp"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -61,7 +62,7 @@ bool Reactor::Timer::armed() const noexcept {
     return reactor_ != nullptr && reactor_->timers_.contains(TimerKey(due_, id_));
 }
 
-Reactor::Reactor() : now_(Clock::now()) {
+Reactor::Reactor(Duration busy_poll) : busy_poll_(busy_poll), now_(Clock::now()) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) throw_errno("cannot create a reactor: epoll_create1");
     event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -120,7 +121,6 @@ bool Reactor::run_once(TimePoint until) {
     thread_.store(this_thread(), std::memory_order_relaxed);
     std::array<epoll_event, k_events_max> events;
     const int ready = wait(until, events.data(), k_events_max);
-    now_ = Clock::now();
     serve(ready, events.data());
     run_timers();
     run_tasks();
@@ -129,17 +129,38 @@ bool Reactor::run_once(TimePoint until) {
 }
 
 int Reactor::wait(TimePoint until, epoll_event* events, int events_max) {
-    Duration wait{0};
-    const bool busy = stopped_ || !tasks_.empty();
-    if (!busy) {
-        wait = wait_until(until);
-        wakeup_.prepare();
-        if (!tasks_.empty()) wait = Duration{0};  // posted before they could see this side asleep
+    if (stopped_ || !tasks_.empty()) {
+        const int ready = wait_for(Duration::zero(), events, events_max);
+        now_ = Clock::now();
+        return ready;
     }
-    const int ready = wait_for(wait, events, events_max);
-    if (!busy) wakeup_.cancel();
-    assert(ready >= 0 || errno == EINTR);
+    const TimePoint begun = Clock::now();
+    int ready = polls_ ? poll_until(std::min(until, begun + busy_poll_), events, events_max) : 0;
+    if (ready == 0 && tasks_.empty()) ready = block_until(until, events, events_max);
+    now_ = Clock::now();
+    // A wait that only a deadline ended says nothing, unless it was long.
+    const bool was_short = now_ - begun < busy_poll_;
+    polls_ = was_short && (polls_ || ready > 0);
     return ready;
+}
+
+int Reactor::block_until(TimePoint until, epoll_event* events, int events_max) {
+    Duration wait = wait_until(until);
+    wakeup_.prepare();
+    if (!tasks_.empty()) wait = Duration::zero();  // posted before they could see this side asleep
+    const int ready = wait_for(wait, events, events_max);
+    wakeup_.cancel();
+    return ready;
+}
+
+// Returns as soon as there is anything to do, or with 0.
+int Reactor::poll_until(TimePoint until, epoll_event* events, int events_max) {
+    if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first);
+    for (;;) {
+        const int ready = wait_for(Duration::zero(), events, events_max);
+        if (ready != 0 || !tasks_.empty() || Clock::now() >= until) return ready;
+        (void)::sched_yield();
+    }
 }
 
 int Reactor::wait_for(Duration wait, epoll_event* events, int events_max) {
@@ -147,12 +168,15 @@ int Reactor::wait_for(Duration wait, epoll_event* events, int events_max) {
         const auto whole = std::chrono::floor<std::chrono::seconds>(wait);
         const timespec time{whole.count(), (wait - whole) / std::chrono::nanoseconds(1)};
         const int ready = ::epoll_pwait2(epoll_, events, events_max, &time, nullptr);
+        assert(ready >= 0 || errno == EINTR || errno == ENOSYS);
         if (ready >= 0 || errno != ENOSYS) return ready;
         fine_waits_ = false;
     }
     // Rounded up: rounding down would spin through the last part of a millisecond.
     const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait);
-    return ::epoll_wait(epoll_, events, events_max, static_cast<int>(wait_ms.count()));
+    const int ready = ::epoll_wait(epoll_, events, events_max, static_cast<int>(wait_ms.count()));
+    assert(ready >= 0 || errno == EINTR);
+    return ready;
 }
 
 Duration Reactor::wait_until(TimePoint until) const {

@@ -24,6 +24,10 @@ using Duration = std::chrono::steady_clock::duration;
 /// Waits for file descriptors, deadlines and tasks from other threads, and calls what they concern,
 /// one call after the other. Built on epoll(7), edge-triggered, with an eventfd(2) to end a wait.
 ///
+/// A thread that sleeps has to be woken, and so does its processor: that takes longer than most
+/// answers do. So if what the last wait was for came within `busy_poll`, the next one looks again
+/// and again for as long before it sleeps, and lets other threads have the processor in between.
+///
 /// Owns the sources it watches until `unwatch`. Outlives every object that posts to it and every
 /// armed Timer; tasks still queued when it is destroyed are dropped unrun.
 /// Thread safety: post, stop and on_reactor_thread from any thread; everything else on the reactor
@@ -67,7 +71,7 @@ class Reactor {
     };
 
     /// Throws std::system_error where the system gives no descriptors.
-    Reactor();
+    explicit Reactor(Duration busy_poll = Duration::zero());
     ~Reactor();
     Reactor(const Reactor&) = delete;
     Reactor& operator=(const Reactor&) = delete;
@@ -110,6 +114,8 @@ class Reactor {
     using TimerKey = std::pair<TimePoint, std::uint64_t>;
 
     int wait(TimePoint until, epoll_event* events, int events_max);
+    int block_until(TimePoint until, epoll_event* events, int events_max);
+    int poll_until(TimePoint until, epoll_event* events, int events_max);
     void run_tasks();
     void run_tasks_retired();
     void run_timers();
@@ -119,6 +125,7 @@ class Reactor {
     [[nodiscard]] Duration wait_until(TimePoint until) const;
 
     // Constant after construction.
+    const Duration busy_poll_;
     int epoll_ = -1;
     int event_ = -1;
 
@@ -127,6 +134,7 @@ class Reactor {
     std::map<TimerKey, Task> timers_;
     std::uint64_t next_timer_ = 0;
     TimePoint now_;
+    bool polls_ = false;  ///< the last wait was short
     bool stopped_ = false;
     bool fine_waits_ = true;  ///< the kernel has epoll_pwait2(2)
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <csignal>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <thread>
@@ -56,6 +57,18 @@ struct Wire {
 };
 
 void round(Reactor& reactor) { reactor.run_once(TimePoint()); }
+
+/// What this thread has of a processor in a round of so long in which nothing happens.
+Duration spent_waiting(Reactor& reactor, Duration wait) {
+    const auto spent = [] {
+        timespec time{};
+        REQUIRE(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+        return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    };
+    const auto before = spent();
+    reactor.run_once(Clock::now() + wait);
+    return spent() - before;
+}
 
 }  // namespace
 
@@ -280,6 +293,49 @@ TEST_CASE("a signal ends a round but not a run") {
 
     REQUIRE(::setitimer(ITIMER_REAL, &off, nullptr) == 0);
     REQUIRE(::sigaction(SIGALRM, &before, nullptr) == 0);
+}
+
+TEST_CASE("busy_poll: a wait after a short one keeps looking, one after a long one sleeps") {
+    constexpr milliseconds k_poll{200};
+    Reactor reactor(k_poll);
+    Wire wire;
+    const auto source = std::make_shared<Recorder>();
+    reactor.watch(wire.ends[0], source);
+    round(reactor);  // it is writable
+    const auto looking = spent_waiting(reactor, k_poll);
+    const auto sleeping = spent_waiting(reactor, k_poll);
+    CHECK(looking > sleeping * 4);
+    // A deadline of ours within the time for looking is no reason to begin with it, nor to end it.
+    (void)spent_waiting(reactor, k_poll / 4);
+    CHECK(looking > spent_waiting(reactor, k_poll) * 4);
+    wire.poke();
+    round(reactor);
+    (void)spent_waiting(reactor, k_poll / 4);
+    CHECK(spent_waiting(reactor, k_poll) > sleeping * 4);
+    reactor.unwatch(wire.ends[0]);
+}
+
+TEST_CASE("busy_poll: tasks, timers and descriptors end a look as they end a sleep") {
+    Reactor reactor(std::chrono::hours(1));  // it never sleeps, once something has come
+    Wire wire;
+    const auto source = std::make_shared<Recorder>();
+    reactor.watch(wire.ends[0], source);
+    round(reactor);
+    bool due = false;
+    const auto timer = reactor.call_after(milliseconds(2), [&] { due = true; });
+    while (!due) REQUIRE(reactor.run_once(TimePoint::max()));
+    std::thread other([&] {
+        std::atomic<bool> ran{false};
+        reactor.post([&] {
+            ran = true;
+            ran.notify_one();
+        });
+        ran.wait(false);
+        wire.poke();
+    });
+    while (source->times_readable == 0) REQUIRE(reactor.run_once(TimePoint::max()));
+    other.join();
+    reactor.unwatch(wire.ends[0]);
 }
 
 TEST_CASE("several threads post, each in its order") {

@@ -37,6 +37,8 @@ std::vector<BadOption> bad_options() {
         {"transport_size", {.connection = {.transport_size = 0}}},
         {"queue_size", {.connection = {.queue_size = 0}}},
         {"receive_bytes", {.connection = {.receive_bytes = 0}}},
+        {"busy_poll", {.busy_poll = std::chrono::microseconds(-1)}},
+        {"busy_poll", {.busy_poll = std::chrono::minutes(1) + std::chrono::microseconds(1)}},
         {"connect_timeout", {.connect_timeout = milliseconds(0)}},
         {"handshake_timeout", {.handshake_timeout = milliseconds(0)}},
         {"session_expiry", {.session_expiry = milliseconds(-1)}},
@@ -60,6 +62,7 @@ TEST_CASE("the options have the defaults of WIRE.md") {
     CHECK(connection.receive_bytes == std::size_t{64} << 20);
     CHECK_FALSE(options.security.has_value());
     CHECK(options.workers == 1);
+    CHECK((options.busy_poll == std::chrono::microseconds(50)));
     CHECK((options.connect_timeout == seconds(30)));
     CHECK((options.session_expiry == seconds(120)));
     CHECK(options.lost_sessions == 10'000);

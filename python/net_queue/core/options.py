@@ -285,6 +285,11 @@ class CommunicatorOptions:
     security          Keys and certificates; None: nothing is encrypted.
     workers           Threads that serve connections: 1, at most 1,024.
 
+    busy_poll         50e-6; how long a thread that waits for the network keeps looking before it
+                      sleeps, if what it waited for the last time came as soon; 0: it sleeps at
+                      once. An answer is there several times as fast, and the processor, though
+                      others may have it meanwhile, never rests while messages come at shorter
+                      intervals.
     connect_timeout   Client: 30; how long the server may take to answer, from the start on,
                       before the session fails.
     session_expiry    Server: 120; how long a lost session is kept for its client to come back.
@@ -304,7 +309,8 @@ class CommunicatorOptions:
                       would print; the level is "debug", "info", "warning" or "error". Called on
                       the callback thread.
 
-    Timeouts are at most 1e9 (31 years), and connect_timeout and handshake_timeout at least 0.001.
+    Timeouts are at most 1e9 (31 years), connect_timeout and handshake_timeout at least 0.001;
+    busy_poll is at most 60.
     """
 
     id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
@@ -314,6 +320,7 @@ class CommunicatorOptions:
     security: SecurityOptions | None = None
     workers: int = 1
     _: dataclasses.KW_ONLY
+    busy_poll: float = 50e-6
     connect_timeout: float = 30.0
     session_expiry: float = 120.0
     lost_sessions: int = 10_000
@@ -344,6 +351,7 @@ class CommunicatorOptions:
             value = getattr(self, name)
             if name != "close_timeout" or value is not None:
                 _set(self, name, _seconds(name, value, shortest, _LONGEST))
+        _set(self, "busy_poll", _seconds("busy_poll", self.busy_poll, 0.0, 60.0))
         _callable("authorize", self.authorize)
         _callable("log", self.log)
 
