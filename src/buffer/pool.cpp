@@ -32,7 +32,7 @@ Buffer::~Buffer() {
 void Buffer::grow(std::size_t capacity, std::size_t whole) {
     assert(data_ != nullptr);
     if (capacity <= capacity_) return;
-    const auto kept = pool_->take_large(std::max(capacity, whole));
+    const auto kept = pool_->take_large(capacity, std::max(capacity, whole));
     if (kept.data != nullptr) {
         std::memcpy(kept.data, data_, capacity_);
         pool_->release(data_, capacity_);
@@ -85,7 +85,7 @@ Buffer BufferPool::acquire(std::size_t capacity) {
             retained_bytes_ -= capacity;
             return Buffer(shared_from_this(), block, capacity);
         }
-    } else if (const Block kept = take_large(capacity); kept.data != nullptr) {
+    } else if (const Block kept = take_large(capacity, capacity); kept.data != nullptr) {
         return Buffer(shared_from_this(), kept.data, kept.capacity);
     }
     void* const block = std::malloc(capacity);
@@ -127,15 +127,19 @@ void BufferPool::count_large() noexcept {
     ++large_in_use_;
 }
 
-BufferPool::Block BufferPool::take_large(std::size_t capacity) noexcept {
-    if (capacity <= k_largest) return {};
+BufferPool::Block BufferPool::take_large(std::size_t least, std::size_t whole) noexcept {
+    if (whole <= k_largest) return {};
     const std::lock_guard lock(mutex_);
     // Not a block of much more: a message that is kept would hold it all.
-    const auto fits = [capacity](const Block& block) {
-        return block.capacity >= capacity && block.capacity - capacity <= capacity / 4;
-    };
-    const auto found = std::find_if(large_.begin(), large_.end(), fits);
-    if (found == large_.end()) return {};
+    auto found = std::ranges::find_if(large_, [whole](const Block& block) {
+        return block.capacity >= whole && block.capacity - whole <= whole / 4;
+    });
+    if (found == large_.end()) {
+        found = std::ranges::max_element(large_, {}, [whole](const Block& block) {
+            return block.capacity < whole ? block.capacity : 0;
+        });
+        if (found->capacity < least || found->capacity >= whole) return {};
+    }
     ++large_in_use_;
     return remove_large(static_cast<std::size_t>(found - large_.begin()));
 }

@@ -135,6 +135,26 @@ TEST_CASE("a block grows into one that was kept, with its octets") {
     std::memset(buffer.data(), 8, buffer.capacity());
 }
 
+TEST_CASE("a block grows into the largest kept one that is not too large, and on from there") {
+    const auto pool = BufferPool::create(0, 256 * k_mib);
+    {
+        const Buffer small = pool->acquire(10 * k_mib), large = pool->acquire(30 * k_mib),
+                     too_large = pool->acquire(126 * k_mib);
+    }
+    Buffer buffer = pool->acquire(4 * k_mib);
+    std::memset(buffer.data(), 7, 4 * k_mib);
+    buffer.grow(8 * k_mib, 100 * k_mib);
+    CHECK(buffer.capacity() == 30 * k_mib);
+    CHECK(buffer.data()[4 * k_mib - 1] == std::byte{7});
+    std::memset(buffer.data(), 8, buffer.capacity());
+    buffer.grow(60 * k_mib, 100 * k_mib);
+    CHECK(buffer.capacity() == 60 * k_mib);
+    CHECK(buffer.data()[30 * k_mib - 1] == std::byte{8});
+    CHECK(pool->retained_bytes() == 136 * k_mib);
+    buffer = Buffer();
+    CHECK(pool->retained_bytes() == 196 * k_mib);
+}
+
 TEST_CASE("growing keeps the octets and a grown block keeps to the bound") {
     const auto pool = BufferPool::create(k_mib);
     {
