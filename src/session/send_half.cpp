@@ -18,11 +18,10 @@ SendHalf::SendHalf(const Uuid& self, const SendOptions& options, std::shared_ptr
 
 void SendHalf::put(Stream&& payload, const std::optional<Uuid>& target) {
     assert(!closing_);
-    queued_bytes_ += payload.size();
-    Frame& frame = frames_.push_back();
-    frame.payload = std::move(payload);
-    frame.target = target;
-    if (peer_ && target && *target != *peer_) {
+    const std::size_t size = payload.size();
+    frames_.emplace_back(std::move(payload), target);
+    queued_bytes_ += size;
+    if (target && peer_ && *target != *peer_) {
         refused_.push_back(accepted() - 1);
         withdraw(frames_.back());
         settle();

@@ -80,6 +80,8 @@ class SendHalf {
         return number;
     }
 
+    [[nodiscard]] bool has_refused() const { return !refused_.empty(); }
+
     // Queries.
     [[nodiscard]] std::uint64_t accepted() const { return taken_ + frames_.size(); }
     /// Messages of which the transport took every octet.
@@ -104,6 +106,9 @@ class SendHalf {
         Stream payload;
         std::optional<Uuid> target;
         bool withdrawn = false;  ///< cancelled or refused: no octet of it goes out
+
+        Frame(Stream&& message, const std::optional<Uuid>& peer)
+            : payload(std::move(message)), target(peer) {}
         /// Octets it puts on the wire.
         [[nodiscard]] std::size_t wire_size() const {
             return withdrawn ? 0 : k_header_size + payload.size();
