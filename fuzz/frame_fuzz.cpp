@@ -62,9 +62,9 @@ std::vector<std::string> hear(detail::ReceiveHalf& half, Octets octets, std::siz
         half.handle_received(n);
         octets = octets.subspan(n);
         // Both ways of polling, which must tell the same.
-        std::vector<nq::Stream> run;
+        detail::Batch run;
         if (most % 2 == 0) half.poll_messages(run, 1 + state % 4, 1 + state % 1000);
-        for (nq::Stream& message : run) heard.push_back(told(detail::Received{std::move(message)}));
+        while (!run.empty()) heard.push_back(told(detail::Received{run.pop()}));
         while (auto event = half.poll_event()) heard.push_back(told(std::move(*event)));
         if (state % 3 == 0) half.handle_idle();
         const std::size_t arrived = all - octets.size();

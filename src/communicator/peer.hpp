@@ -223,8 +223,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     ReceiveHalf receiver_;
     std::shared_ptr<Connection> connection_;
     std::shared_ptr<Inbox::Lane> lane_;
-    std::vector<Stream> batch_;
-    std::uint64_t batch_bytes_ = 0;
+    Batch batch_;
     bool paused_ = false;
     bool draining_ = false;  ///< the connection failed: the rest of its octets is read, room or not
     bool finished_ = false;

@@ -69,16 +69,16 @@ Peer::Room Peer::room() const {
         return bound - std::min(bound, used);
     };
     return {rest(options.queue_size, lane_->unread_messages() + batch_.size()),
-            rest(options.receive_bytes, lane_->unread_bytes() + batch_bytes_)};
+            rest(options.receive_bytes, lane_->unread_bytes() + batch_.octets())};
 }
 
 // The messages that came whole in one block, as far as there is room. False: there are none.
 bool Peer::take_messages(const Room& left) {
     if (lane_ == nullptr || replaced_by_) return false;
     const std::size_t before = batch_.size();
-    const auto octets = receiver_.poll_messages(batch_, left.messages, left.octets);
-    batch_bytes_ += octets;
-    count_received(batch_.size() - before, octets);
+    const std::uint64_t octets_before = batch_.octets();
+    receiver_.poll_messages(batch_, left.messages, left.octets);
+    count_received(batch_.size() - before, batch_.octets() - octets_before);
     return batch_.size() > before;
 }
 
@@ -143,8 +143,7 @@ void Peer::handle_event(Received event) {
                                          (oldest ? "oldest" : "newest") + " message was dropped");
         if (!oldest) return;
     }
-    batch_bytes_ += event.message.size();
-    batch_.push_back(std::move(event.message));
+    batch_.push(std::move(event.message));
 }
 
 void Peer::handle_event(Oversized event) {
@@ -181,7 +180,6 @@ void Peer::drop_received() {
 
 void Peer::flush() {
     if (batch_.empty()) return;
-    batch_bytes_ = 0;
     const std::size_t count = batch_.size();
     core_.inbox().deliver(lane_, std::exchange(batch_, {}));
     if (count > 1) batch_.reserve(count);  // the next system call brings about as many

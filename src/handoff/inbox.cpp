@@ -40,7 +40,7 @@ void Inbox::close_lane(const std::shared_ptr<Lane>& lane, Failure failure) {
     departed_.push_back(lane->peer);
     forget_departed();
     dispatch();
-    call_out(std::move(lock));
+    call_out(lock);
 }
 
 // Lanes with unread messages stay however many there are: the messages are what costs.
@@ -52,27 +52,24 @@ void Inbox::forget_departed() {
     }
 }
 
-void Inbox::deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messages) {
+void Inbox::deliver(const std::shared_ptr<Lane>& lane, Batch messages) {
     if (messages.empty()) return;
-    std::uint64_t bytes = 0;
-    for (const Stream& message : messages) bytes += message.size();
     lane->messages_.arrive(messages.size());
-    lane->bytes_.arrive(bytes);
-    arrivals_.push(Batch{lane, std::move(messages)});
+    lane->bytes_.arrive(messages.octets());
+    arrivals_.push(Arrival{lane, std::move(messages)});
     // seq_cst, with the push before it: either this thread sees the sleeper, or the sleeper, who
     // looks at the arrivals once more after it said so, sees the batch.
     if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
     Lock lock(mutex_);
     dispatch();
-    call_out(std::move(lock));
+    call_out(lock);
 }
 
 bool Inbox::drop_oldest(const std::shared_ptr<Lane>& lane) {
     const Lock lock(mutex_);
     sort();
     if (lane->unread_.empty()) return false;
-    Outcome dropped;
-    take_front(*lane, dropped);  // a lane that drops its oldest never pauses: nobody to resume
+    (void)take_front(*lane);  // a lane that drops its oldest never pauses: nobody to resume
     return true;
 }
 
@@ -80,16 +77,27 @@ void Inbox::close(Failure failure) {
     Lock lock(mutex_);
     closed_ = std::move(failure);
     dispatch();
-    call_out(std::move(lock));
+    call_out(lock);
 }
 
 Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point> deadline,
                                    Role* role) {
     Lock lock(mutex_);
     sort();
-    Outcome outcome;
-    const bool may_wait = deadline != Clock::time_point::min();
-    if (!take(peers, outcome) && may_wait) {
+    const Found found = find(peers);
+    return found ? get_found(found, lock) : get_later(peers, deadline, role, lock);
+}
+
+Inbox::Outcome Inbox::get_found(Found found, Lock& lock) {
+    Outcome outcome = take(found);
+    if (!calls_.empty()) call_out(lock);
+    return outcome;
+}
+
+Inbox::Outcome Inbox::get_later(Peers peers, std::optional<Clock::time_point> deadline, Role* role,
+                                Lock& lock) {
+    std::optional<Outcome> outcome;
+    if (deadline != Clock::time_point::min()) {
         Waiter waiter{.peers = peers, .wait = Role::Waiter(role), .outcome = outcome};
         waiters_.push_back(&waiter);
         // seq_cst: before the second look at the arrivals; see deliver.
@@ -101,7 +109,7 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
             sleepers_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in dispatch
         }
     }
-    call_out(std::move(lock));
+    call_out(lock);
     if (outcome) return *std::move(outcome);
     return Failure{make_error_code(Errc::timed_out), Uuid(), "get: no message in time"};
 }
@@ -112,7 +120,7 @@ void Inbox::when_readable(Peers peers, std::function<void()> tell) {
     // seq_cst: as for those who sleep in get; see deliver.
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     dispatch();
-    call_out(std::move(lock));
+    call_out(lock);
 }
 
 // Takes what arrived into the lanes and into the order over all.
@@ -120,13 +128,13 @@ void Inbox::sort() {
     if (arrivals_.empty()) return;
     auto arrived = arrivals_.take_all();
     while (!arrived.empty()) {
-        Batch batch = arrived.pop();
+        Arrival arrival = arrived.pop();
         const std::uint64_t first = next_sequence_;
-        const std::uint64_t count = batch.messages.size();
-        batch.lane->unread_.push_back({first, std::move(batch.messages), 0});
+        const std::uint64_t count = arrival.messages.size();
+        arrival.lane->unread_.push_back({first, std::move(arrival.messages)});
         next_sequence_ += count;
         unread_ += count;
-        order_.push_back(Run{std::move(batch.lane), first, count});
+        order_.push_back(Run{std::move(arrival.lane), first, count});
     }
 }
 
@@ -135,10 +143,12 @@ void Inbox::dispatch() {
     sort();
     for (auto it = waiters_.begin(); it != waiters_.end();) {
         Waiter& waiter = **it;
-        if (!take(waiter.peers, waiter.outcome)) {
+        const Found found = find(waiter.peers);
+        if (!found) {
             ++it;
             continue;
         }
+        waiter.outcome.emplace(take(found));
         it = waiters_.erase(it);
         // Here and not by the waiter, which may run much later. relaxed: one look too many does no
         // harm.
@@ -153,27 +163,23 @@ void Inbox::dispatch() {
     });
 }
 
-// False: there is nothing yet.
-bool Inbox::take(Peers peers, Outcome& outcome) {
-    if (peers.empty() ? take_any(outcome) : take_from(peers, outcome)) return true;
-    if (closed_) outcome.emplace(*closed_);
-    return closed_.has_value();
+Inbox::Found Inbox::find(Peers peers) {
+    Found found = peers.empty() ? Found{.lane = find_first()} : find_among(peers);
+    if (!found && closed_) found.failure = &*closed_;
+    return found;
 }
 
-bool Inbox::take_any(Outcome& outcome) {
+// The lane of the message that came before all others; null: there is none.
+Inbox::Lane* Inbox::find_first() {
     while (!order_.empty()) {
-        Run& first = order_.front();
-        if (first.left()) {
-            take_front(*first.lane, outcome);
-            return true;
-        }
+        if (order_.front().left()) return order_.front().lane.get();
         order_.pop_front();
     }
     order_.trim();
-    return false;
+    return nullptr;
 }
 
-bool Inbox::take_from(Peers peers, Outcome& outcome) {
+Inbox::Found Inbox::find_among(Peers peers) const {
     Lane* first = nullptr;
     const Failure* gone = nullptr;
     bool all_gone = true;
@@ -194,16 +200,17 @@ bool Inbox::take_from(Peers peers, Outcome& outcome) {
             first = &lane;
         }
     }
-    if (first != nullptr) {
-        take_front(*first, outcome);
-        return true;
-    }
-    if (!all_gone || gone == nullptr) return false;
-    outcome.emplace(*gone);
-    return true;
+    if (first != nullptr) return {.lane = first};
+    return {.failure = all_gone ? gone : nullptr};
 }
 
-// Would take find anything, a failure included?
+// REQUIRES: something was found.
+Inbox::Outcome Inbox::take(Found found) {
+    if (found.lane == nullptr) return *found.failure;
+    return take_front(*found.lane);
+}
+
+// Would find find anything, a failure included?
 bool Inbox::readable(Peers peers) const {
     if (closed_) return true;
     if (peers.empty()) return unread_ > 0;
@@ -216,14 +223,14 @@ bool Inbox::readable(Peers peers) const {
     return all_gone;
 }
 
-void Inbox::take_front(Lane& lane, Outcome& outcome) {
-    Lane::Arrived& arrived = lane.unread_.front();
-    Stream& message = arrived.messages[arrived.taken++];
+// REQUIRES: the lane has an unread one.
+Message<Stream> Inbox::take_front(Lane& lane) {
+    Batch& messages = lane.unread_.front().messages;
+    Message<Stream> message{lane.peer, messages.pop()};
     --unread_;
     lane.messages_.take(1);
-    lane.bytes_.take(message.size());
-    outcome.emplace(Message<Stream>{lane.peer, std::move(message)});
-    if (arrived.taken == arrived.messages.size()) {
+    lane.bytes_.take(message.data.size());
+    if (messages.empty()) {
         lane.unread_.pop_front();
         lane.unread_.trim();
     }
@@ -232,6 +239,7 @@ void Inbox::take_front(Lane& lane, Outcome& outcome) {
     }
     // Runs whose messages were all taken by name would pile up if nobody ever gets from anybody.
     if (order_.size() > 64 && order_.size() > 2 * unread_) forget_taken();
+    return message;
 }
 
 // Takes the runs out of the order of which nothing is left.
@@ -244,7 +252,7 @@ void Inbox::forget_taken() {
 }
 
 // Without the lock: a receiver that was paused may deliver at once.
-void Inbox::call_out(Lock lock) {
+void Inbox::call_out(Lock& lock) {
     if (calls_.empty()) return;
     const auto calls = std::exchange(calls_, {});
     lock.unlock();

@@ -19,6 +19,7 @@
 #include <net_queue/stream.hpp>
 #include <net_queue/uuid.hpp>
 
+#include "buffer/batch.hpp"
 #include "buffer/ring.hpp"
 #include "handoff/queue.hpp"
 #include "handoff/role.hpp"
@@ -70,15 +71,14 @@ class Inbox {
             std::atomic<std::uint64_t> arrived_{0};
             std::atomic<std::uint64_t> taken_{0};
         };
-        /// Messages that arrived together: the first `taken` are gone; sequence is the first's.
+        /// Messages that arrived together; sequence is that of the first, taken or not.
         struct Arrived {
             std::uint64_t sequence = 0;
-            std::vector<Stream> messages;
-            std::size_t taken = 0;
+            Batch messages;
         };
         /// Of the first message unread. REQUIRES: there is one.
         [[nodiscard]] std::uint64_t front() const {
-            return unread_.front().sequence + unread_.front().taken;
+            return unread_.front().sequence + unread_.front().messages.popped();
         }
         [[nodiscard]] bool has_room() const {
             return unread_messages() <= messages_low_ && unread_bytes() <= bytes_low_;
@@ -105,7 +105,7 @@ class Inbox {
     std::shared_ptr<Lane> open_lane(const Uuid& peer);
     /// The peer's session is over: once its messages are read, getters of this peer are told so.
     void close_lane(const std::shared_ptr<Lane>& lane, Failure failure);
-    void deliver(const std::shared_ptr<Lane>& lane, std::vector<Stream> messages);
+    void deliver(const std::shared_ptr<Lane>& lane, Batch messages);
     /// The receiver stops until there is room: half of both bounds free. False: there is room
     /// already, so go on. `resume` is called once, by the getter that makes room.
     bool pause(const std::shared_ptr<Lane>& lane, std::uint64_t messages_max,
@@ -129,9 +129,9 @@ class Inbox {
     void when_readable(Peers peers, std::function<void()> tell);
 
   private:
-    struct Batch {
+    struct Arrival {
         std::shared_ptr<Lane> lane;
-        std::vector<Stream> messages;
+        Batch messages;
     };
     /// Messages [first, first + count) of one lane, at their place in the order over all; those
     /// taken already are found missing from the lane.
@@ -144,12 +144,17 @@ class Inbox {
             return !lane->unread_.empty() && lane->front() < first + count;
         }
     };
-    /// What a get returns, once there is something.
-    using Outcome = std::optional<Result<Message<Stream>>>;
+    /// What a get would return: the first message of a lane, or a failure; neither: nothing yet.
+    struct Found {
+        Lane* lane = nullptr;
+        const Failure* failure = nullptr;
+        explicit operator bool() const { return lane != nullptr || failure != nullptr; }
+    };
+    using Outcome = Result<Message<Stream>>;
     struct Waiter {
         Peers peers;
         Role::Waiter wait;
-        Outcome& outcome;
+        std::optional<Outcome>& outcome;
     };
     /// Who wants to know when there is something, but takes nothing yet.
     struct Watcher {
@@ -160,18 +165,22 @@ class Inbox {
 
     void sort();
     void dispatch();
-    [[nodiscard]] bool take(Peers peers, Outcome& outcome);
-    [[nodiscard]] bool take_any(Outcome& outcome);
-    [[nodiscard]] bool take_from(Peers peers, Outcome& outcome);
-    void take_front(Lane& lane, Outcome& outcome);
+    [[nodiscard]] Outcome get_found(Found found, Lock& lock);
+    [[nodiscard]] Outcome get_later(Peers peers, std::optional<Clock::time_point> deadline,
+                                    Role* role, Lock& lock);
+    [[nodiscard]] Found find(Peers peers);
+    [[nodiscard]] Lane* find_first();
+    [[nodiscard]] Found find_among(Peers peers) const;
+    [[nodiscard]] Outcome take(Found found);
+    [[nodiscard]] Message<Stream> take_front(Lane& lane);
     [[nodiscard]] bool readable(Peers peers) const;
     void forget_departed();
     void forget_taken();
-    void call_out(Lock lock);
+    void call_out(Lock& lock);
 
     const std::size_t departed_max_;
 
-    Queue<Batch> arrivals_;
+    Queue<Arrival> arrivals_;
     std::atomic<int> sleepers_{0};  ///< waiters_ and watchers_; changes with them
 
     std::mutex mutex_;  // guards what follows, and the private part of the lanes

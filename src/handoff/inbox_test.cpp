@@ -27,8 +27,8 @@ struct Post {
     std::shared_ptr<Inbox::Lane> from_bert = inbox.open_lane(bert);
 
     void deliver(const std::shared_ptr<Inbox::Lane>& lane, std::vector<const char*> texts) {
-        std::vector<Stream> messages;
-        for (const char* text : texts) messages.push_back(Stream(Chunk(text)));
+        Batch messages;
+        for (const char* text : texts) messages.push(Stream(Chunk(text)));
         inbox.deliver(lane, std::move(messages));
     }
     std::string get(std::vector<Uuid> peers = {}, Deadline deadline = k_at_once) {
@@ -188,8 +188,8 @@ TEST_CASE("four receivers and four getters: nothing is lost, each lane stays in 
     for (int i = 0; i < k_lanes; ++i) {
         threads.emplace_back([&inbox, lane = inbox.open_lane(Uuid::random())] {
             for (int n = 0; n < k_messages; ++n) {
-                std::vector<Stream> batch;
-                batch.push_back(Stream(Chunk::copy_of(std::to_string(n))));
+                Batch batch;
+                batch.push(Stream(Chunk::copy_of(std::to_string(n))));
                 inbox.deliver(lane, std::move(batch));
             }
         });

@@ -97,22 +97,22 @@ std::optional<ReceiveEvent> ReceiveHalf::poll_event() {
     return event;
 }
 
-std::uint64_t ReceiveHalf::poll_messages(std::vector<Stream>& messages, std::uint64_t messages_max,
-                                         std::uint64_t octets_max) {
-    std::uint64_t octets = 0;
-    if (state_ != State::header || !peer_) return octets;
+void ReceiveHalf::poll_messages(Batch& messages, std::uint64_t messages_max,
+                                std::uint64_t octets_max) {
+    if (state_ != State::header || !peer_) return;
     const std::uint64_t size_max = std::min(options_.message_size, options_.frame_size);
-    for (; messages_max > 0 && octets < octets_max && available() >= k_header_size;
-         --messages_max) {
+    for (std::uint64_t octets = 0;
+         messages_max > 0 && octets < octets_max && available() >= k_header_size; --messages_max) {
         const std::uint64_t size = decode_header({unparsed(), k_header_size});
         if (size > size_max || size > available() - k_header_size) break;
         if (size == Uuid::k_size && is_fin(unparsed() + k_header_size)) break;
-        parsed_ += k_header_size;
-        messages.push_back(take_slice(static_cast<std::size_t>(size)));
+        const auto n = static_cast<std::size_t>(size);
+        messages.push(Chunk::Octets(unparsed() + k_header_size, n), block_);
+        parsed_ += k_header_size + n;
         octets += size;
+        after_large_ = false;
     }
     check();
-    return octets;
 }
 
 std::optional<ReceiveEvent> ReceiveHalf::parse_header() {

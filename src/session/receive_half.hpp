@@ -10,12 +10,12 @@
 #include <span>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include <net_queue/options.hpp>
 #include <net_queue/stream.hpp>
 #include <net_queue/uuid.hpp>
 
+#include "buffer/batch.hpp"
 #include "buffer/pool.hpp"
 
 namespace nq::detail {
@@ -86,9 +86,8 @@ class ReceiveHalf {
     [[nodiscard]] std::optional<ReceiveEvent> poll_event();
     /// The way of nearly all small messages, in one go: appends to `messages` what poll_event would
     /// return one by one, until it is anything but a message that lies whole in the block, or there
-    /// are so many of them or so many octets in them. Returns these octets.
-    std::uint64_t poll_messages(std::vector<Stream>& messages, std::uint64_t messages_max,
-                                std::uint64_t octets_max);
+    /// are so many of them or so many octets in them.
+    void poll_messages(Batch& messages, std::uint64_t messages_max, std::uint64_t octets_max);
 
     // Queries.
     /// Octets held of a frame that is not whole yet, and those not looked at yet.

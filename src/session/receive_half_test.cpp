@@ -67,9 +67,9 @@ struct Receiver {
 
     void poll() {
         for (;;) {
-            std::vector<Stream> run;
+            detail::Batch run;
             half.poll_messages(run, run_max, k_everything);
-            for (Stream& message : run) note(std::move(message));
+            while (!run.empty()) note(run.pop());
             auto event = half.poll_event();
             if (!event) break;
             if (auto* received = std::get_if<detail::Received>(&*event)) {
@@ -128,10 +128,11 @@ TEST_CASE("a client hears the server's ini, messages and fin, however they are c
 
 TEST_CASE("messages are polled in runs, up to a number and up to octets, and nothing else is") {
     Receiver receiver = Receiver::of_peer({.message_size = 20});
-    std::vector<Stream> run;
+    detail::Batch run;
     const auto poll = [&receiver, &run](std::uint64_t messages, std::uint64_t octets) {
-        run.clear();
-        return receiver.half.poll_messages(run, messages, octets);
+        run = detail::Batch();
+        receiver.half.poll_messages(run, messages, octets);
+        return run.octets();
     };
     const std::string octets = frame("one") + frame("") + frame("three") + frame("four") +
                                frame("sixteen octets!!") + frame(std::string(21, 'x')) +

@@ -128,10 +128,10 @@ std::size_t Endpoint::receive(std::size_t n, std::size_t events, TimePoint now) 
 void Endpoint::poll(std::size_t events, TimePoint now) {
     unpolled_ = true;
     for (; events > 0 && !ended(); --events) {
-        std::vector<Stream> run;
+        detail::Batch run;
         receive_.poll_messages(run, events - 1, SIZE_MAX);
         events -= run.size();
-        for (Stream& message : run) heard_.told(detail::Received{std::move(message)});
+        while (!run.empty()) heard_.told(detail::Received{run.pop()});
         const auto event = receive_.poll_event();
         if (!event) {
             unpolled_ = false;
