@@ -20,11 +20,36 @@ namespace detail {
 class Completion;
 class Callbacks;
 
-/// One message to one peer: its number in that session, or why it was not even queued.
+/// A share in what becomes of a session's messages. It is a std::shared_ptr, and every message
+/// takes and drops one; so the last one that a thread dropped waits for the next that it takes of
+/// the same session, and neither touches the count. Thread safety: as std::shared_ptr.
+class CompletionShare {
+  public:
+    CompletionShare() = default;
+    explicit CompletionShare(const std::shared_ptr<Completion>& completion);
+    CompletionShare(const CompletionShare&) = default;
+    CompletionShare(CompletionShare&&) noexcept = default;
+    CompletionShare& operator=(CompletionShare other) noexcept {
+        std::swap(completion_, other.completion_);
+        return *this;
+    }
+    ~CompletionShare() {
+        if (completion_ != nullptr) drop();
+    }
+    Completion* operator->() const noexcept { return completion_.get(); }
+    explicit operator bool() const noexcept { return completion_ != nullptr; }
+
+  private:
+    void drop() noexcept;
+
+    std::shared_ptr<Completion> completion_;
+};
+
+/// One message to one peer: its number in that session. A message that was not even queued has a
+/// completion of its own, which has failed.
 struct Ticket {
-    std::shared_ptr<Completion> completion;  ///< null: `failure` says why
+    CompletionShare completion;
     std::uint64_t number = 0;
-    std::shared_ptr<const Failure> failure;
 };
 
 /// Those of one put, one for each peer. The first stands apart: a put to one peer allocates
@@ -34,20 +59,20 @@ class Tickets {
     Tickets() = default;
     explicit Tickets(Ticket ticket) : first_(std::move(ticket)) {}
     void add(Ticket ticket) {
-        if (!first_) {
+        if (!first_.completion) {
             first_ = std::move(ticket);
         } else {
             rest_.push_back(std::move(ticket));
         }
     }
-    [[nodiscard]] std::size_t count() const { return (first_ ? 1 : 0) + rest_.size(); }
+    [[nodiscard]] std::size_t count() const { return first_.completion ? 1 + rest_.size() : 0; }
     /// REQUIRES: i < count().
     [[nodiscard]] const Ticket& operator[](std::size_t i) const {
-        return i == 0 ? *first_ : rest_[i - 1];
+        return i == 0 ? first_ : rest_[i - 1];
     }
 
   private:
-    std::optional<Ticket> first_;
+    Ticket first_;  ///< without a completion: there is none
     std::vector<Ticket> rest_;
 };
 
@@ -70,8 +95,11 @@ class Future {
 
     /// A put to nobody: done.
     Future() = default;
-    Future(detail::Tickets tickets, std::shared_ptr<detail::Callbacks> callbacks)
-        : tickets_(std::move(tickets)), callbacks_(std::move(callbacks)) {}
+    explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
+    explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
+    /// The same, with the thread that calls back.
+    explicit Future(std::shared_ptr<detail::Callbacks> callbacks)
+        : callbacks_(std::move(callbacks)) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,
     /// Cancelled).
@@ -104,10 +132,10 @@ class Future {
 
   private:
     [[nodiscard]] std::optional<Outcome> poll() const;
-    [[nodiscard]] std::shared_ptr<detail::Callbacks> callbacks() const;
 
     detail::Tickets tickets_;
-    std::shared_ptr<detail::Callbacks> callbacks_;  ///< null: those that a ticket knows
+    std::shared_ptr<detail::Callbacks>
+        callbacks_;  ///< of a put to nobody; otherwise a ticket knows
 };
 
 inline auto Future::operator co_await() const {

@@ -51,20 +51,20 @@ void Client::dial_later() {
     pause_ = std::min<Duration>(pause_ * 2, limits::k_backoff_max);
 }
 
-Tickets Client::put_each(Stream&& message, Peers peers) {
-    if (peers.empty()) return Tickets(server_->put(std::move(message)));
+Future Client::put_each(Stream&& message, Peers peers) {
+    if (peers.empty()) return Future(server_->put(std::move(message)));
     Tickets tickets;
     const Uuid known = server_->id();
     for (const Uuid& peer : peers) {
         if (!known.is_nil() && peer != known) {
-            tickets.add(refused(
-                Errc::unknown_peer, peer,
-                "put: " + peer.to_string() + " is not the server, which is " + known.to_string()));
+            tickets.add(refused({make_error_code(Errc::unknown_peer), peer,
+                                 "put: " + peer.to_string() + " is not the server, which is " +
+                                     known.to_string()}));
         } else {
             tickets.add(server_->put(Stream(message), peer));
         }
     }
-    return tickets;
+    return future_of(std::move(tickets));
 }
 
 std::vector<Uuid> Client::peers() const {

@@ -26,7 +26,7 @@ class Client final : public Core {
                       std::shared_ptr<Connection> connection) override;
 
   protected:
-    Tickets put_each(Stream&& message, Peers peers) override;
+    Future put_each(Stream&& message, Peers peers) override;
     void begin_close() override;
     void end_all() override;
     void kill_all() override;

@@ -7,6 +7,7 @@
 #include "buffer/limits.hpp"
 #include "communicator/client.hpp"
 #include "communicator/server.hpp"
+#include "handoff/completion.hpp"
 
 namespace nq::detail {
 
@@ -63,19 +64,20 @@ std::unique_ptr<Core> Core::make(std::shared_ptr<Transport> transport, Purpose p
 
 Future Core::put(Stream&& message, Peers peers) {
     if (closing()) {
-        return Future(Tickets(refused(Errc::connection_aborted, id(), "put: the queue is closed")),
-                      callbacks_);
+        return Future(
+            refused({make_error_code(Errc::connection_aborted), id(), "put: the queue is closed"}));
     }
     if (reads_as_fin(message)) {
-        return Future(
-            Tickets(refused(Errc::protocol_error, Uuid(),
-                            "put: a message of exactly the own id (16 octets) would be read as "
-                            "the end of the session; send it in another form")),
-            callbacks_);
+        return Future(refused(
+            {make_error_code(Errc::protocol_error), Uuid(),
+             "put: a message of exactly the own id (16 octets) would be read as the end of the "
+             "session; send it in another form"}));
     }
-    Tickets tickets = put_each(std::move(message), peers);
-    const bool known = tickets.count() > 0 && tickets[0].completion != nullptr;
-    return Future(std::move(tickets), known ? nullptr : callbacks_);
+    return put_each(std::move(message), peers);
+}
+
+Future Core::future_of(Tickets tickets) const {
+    return tickets.count() > 0 ? Future(std::move(tickets)) : Future(callbacks_);
 }
 
 bool Core::reads_as_fin(const Stream& message) const {
@@ -84,10 +86,10 @@ bool Core::reads_as_fin(const Stream& message) const {
     return Uuid::from_octets(message.to_chunk().octets()) == id();
 }
 
-Ticket Core::refused(Errc code, const Uuid& peer, std::string text) const {
-    return Ticket{
-        nullptr, 0,
-        std::make_shared<const Failure>(Failure{make_error_code(code), peer, std::move(text)})};
+Ticket Core::refused(Failure failure) const {
+    const auto completion = std::make_shared<Completion>(failure.peer, nullptr, callbacks_);
+    completion->fail(std::move(failure));
+    return Ticket{CompletionShare(completion)};
 }
 
 Result<Message<Stream>> Core::get(Peers peers, std::optional<Clock::time_point> deadline) {

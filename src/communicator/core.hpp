@@ -63,6 +63,8 @@ class Core {
     // For the sessions.
     [[nodiscard]] Inbox& inbox() { return inbox_; }
     [[nodiscard]] const std::shared_ptr<BufferPool>& pool() { return pool_; }
+    /// Of a put that is not even queued.
+    [[nodiscard]] Ticket refused(Failure failure) const;
     /// A large message came, or a part of one: the pool keeps its memory for a while.
     void look_after_pool();
     [[nodiscard]] bool closing() const {
@@ -109,7 +111,8 @@ class Core {
     Core(std::shared_ptr<Transport> transport, Options options);
 
     /// Queues to the peers of `put`; none named: to all.
-    virtual Tickets put_each(Stream&& message, Peers peers) = 0;
+    virtual Future put_each(Stream&& message, Peers peers) = 0;
+    [[nodiscard]] Future future_of(Tickets tickets) const;
     /// No new peers; the living ones are told to leave.
     virtual void begin_close() = 0;
     /// The deadline passed: says goodbye to who still lives.
@@ -123,7 +126,6 @@ class Core {
     static Clock::duration bounded(std::chrono::milliseconds timeout) {
         return std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365 * 100));
     }
-    [[nodiscard]] Ticket refused(Errc code, const Uuid& peer, std::string text) const;
 
     Options options_;
     const std::shared_ptr<Transport> transport_;

@@ -11,13 +11,6 @@ namespace nq {
 
 namespace {
 
-using detail::Ticket;
-
-std::optional<Future::Outcome> poll_ticket(const Ticket& ticket) {
-    if (ticket.failure != nullptr) return Future::Outcome(*ticket.failure);
-    return ticket.completion->poll(ticket.number);
-}
-
 // Collects the outcomes of a broadcast and reports once, when the last has come.
 class Gather {
   public:
@@ -45,30 +38,50 @@ class Gather {
 
 }  // namespace
 
+namespace detail {
+
+namespace {
+
+// The share that this thread dropped last, if it may still keep one.
+struct Spare {
+    std::shared_ptr<Completion> completion;
+    ~Spare() { t_gone = true; }
+    static constinit thread_local bool t_gone;
+};
+constinit thread_local bool Spare::t_gone = false;
+thread_local Spare t_spare;
+
+}  // namespace
+
+CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion) {
+    if (!Spare::t_gone && t_spare.completion == completion) {
+        completion_ = std::move(t_spare.completion);
+    } else {
+        completion_ = completion;
+    }
+}
+
+void CompletionShare::drop() noexcept {
+    if (!Spare::t_gone) t_spare.completion = std::move(completion_);
+}
+
+}  // namespace detail
+
 std::optional<Future::Outcome> Future::poll() const {
     Outcome combined;
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        auto outcome = poll_ticket(tickets_[i]);
+        auto outcome = tickets_[i].completion->poll(tickets_[i].number);
         if (!outcome) return std::nullopt;
         if (!*outcome && combined) combined = *std::move(outcome);
     }
     return combined;
 }
 
-std::shared_ptr<detail::Callbacks> Future::callbacks() const {
-    if (callbacks_ != nullptr) return callbacks_;
-    for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        if (tickets_[i].completion != nullptr) return tickets_[i].completion->callbacks();
-    }
-    return nullptr;
-}
-
 bool Future::ready() const { return poll().has_value(); }
 
 void Future::wait() const {
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        const Ticket& each = tickets_[i];
-        if (each.failure == nullptr) each.completion->wait(each.number, std::nullopt);
+        tickets_[i].completion->wait(tickets_[i].number, std::nullopt);
     }
 }
 
@@ -79,8 +92,7 @@ bool Future::wait_for(std::chrono::nanoseconds timeout) const {
     const auto now = Clock::now();
     if (timeout <= Clock::time_point::max() - now) deadline = now + timeout;
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        const Ticket& each = tickets_[i];
-        if (each.failure == nullptr && !each.completion->wait(each.number, deadline)) return false;
+        if (!tickets_[i].completion->wait(tickets_[i].number, deadline)) return false;
     }
     return true;
 }
@@ -96,29 +108,25 @@ void Future::get() const {
 
 void Future::on_ready(Callback callback) const {
     // What completes a message hands the call on; it runs on the callback thread.
-    auto deliver = [callbacks = callbacks(),
+    const bool nobody = tickets_.count() == 0;
+    auto deliver = [callbacks = nobody ? callbacks_ : tickets_[0].completion->callbacks(),
                     callback = std::move(callback)](const Outcome& outcome) {
         if (callbacks == nullptr) return callback(outcome);
         callbacks->post([callback, outcome] { callback(outcome); });
     };
-    if (tickets_.count() == 0) return deliver(Outcome());
+    if (nobody) return deliver(Outcome());
     const auto gather = std::make_shared<Gather>(tickets_.count(), std::move(deliver));
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        const Ticket& each = tickets_[i];
-        if (each.failure != nullptr) {
-            gather->settle(i, *each.failure);
-        } else {
-            each.completion->subscribe(
-                each.number, [gather, i](const Outcome& outcome) { gather->settle(i, outcome); });
-        }
+        tickets_[i].completion->subscribe(tickets_[i].number, [gather, i](const Outcome& outcome) {
+            gather->settle(i, outcome);
+        });
     }
 }
 
 bool Future::cancel() const {
     bool any = false;
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        const Ticket& each = tickets_[i];
-        if (each.failure == nullptr && each.completion->cancel(each.number)) any = true;
+        if (tickets_[i].completion->cancel(tickets_[i].number)) any = true;
     }
     return any;
 }
@@ -126,9 +134,8 @@ bool Future::cancel() const {
 std::vector<Future> Future::futures() const {
     std::vector<Future> futures;
     futures.reserve(tickets_.count());
-    const auto shared = callbacks();  // a ticket of nobody's knows none
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        futures.push_back(Future(detail::Tickets(tickets_[i]), shared));
+        futures.push_back(Future(detail::Tickets(tickets_[i])));
     }
     return futures;
 }
@@ -137,8 +144,7 @@ std::vector<Uuid> Future::peers() const {
     std::vector<Uuid> peers;
     peers.reserve(tickets_.count());
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        const Ticket& each = tickets_[i];
-        peers.push_back(each.failure != nullptr ? each.failure->peer : each.completion->peer());
+        peers.push_back(tickets_[i].completion->peer());
     }
     return peers;
 }

@@ -242,7 +242,7 @@ std::vector<std::shared_ptr<Peer>> Server::sessions() const {
     return sessions;
 }
 
-Tickets Server::put_each(Stream&& message, Peers peers) {
+Future Server::put_each(Stream&& message, Peers peers) {
     Tickets tickets;
     // The last one, who is nearly always the only one, needs no copy.
     const auto share = [&message](bool last) { return last ? std::move(message) : message; };
@@ -251,7 +251,7 @@ Tickets Server::put_each(Stream&& message, Peers peers) {
         for (const auto& peer : all) {
             if (!peer->ended()) tickets.add(peer->put(share(&peer == &all.back())));
         }
-        return tickets;
+        return future_of(std::move(tickets));
     }
     for (const Uuid& uuid : peers) {
         std::shared_ptr<Peer> peer;
@@ -263,11 +263,11 @@ Tickets Server::put_each(Stream&& message, Peers peers) {
         if (peer != nullptr) {
             tickets.add(peer->put(share(&uuid == &peers.back())));
         } else {
-            tickets.add(refused(Errc::unknown_peer, uuid,
-                                "put: no client " + uuid.to_string() + " is known here"));
+            tickets.add(refused({make_error_code(Errc::unknown_peer), uuid,
+                                 "put: no client " + uuid.to_string() + " is known here"}));
         }
     }
-    return tickets;
+    return future_of(std::move(tickets));
 }
 
 std::vector<Uuid> Server::peers() const {

@@ -44,7 +44,7 @@ class Server final : public Core {
     void forget(std::uint64_t stranger, const std::string& reason);
 
   protected:
-    Tickets put_each(Stream&& message, Peers peers) override;
+    Future put_each(Stream&& message, Peers peers) override;
     void begin_close() override;
     void end_all() override;
     void kill_all() override;

@@ -28,6 +28,7 @@ void Completion::fail(Failure failure) {
     std::unique_lock lock(mutex_);
     if (failure_) return;
     failure_ = std::move(failure);
+    const auto needless = std::exchange(cancel_, nullptr);  // it may hold memory of the session
     // release: pairs with the load in poll, which then takes the lock.
     special_.store(true, std::memory_order_release);
     settle(std::move(lock));

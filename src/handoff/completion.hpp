@@ -36,8 +36,8 @@ class Completion {
 
     /// Who waits runs the turns of `role`, if there is one.
     explicit Completion(const Uuid& peer, std::shared_ptr<Role> role = nullptr,
-                        std::shared_ptr<Callbacks> callbacks = nullptr)
-        : role_(std::move(role)), callbacks_(std::move(callbacks)), peer_(peer) {}
+                        const std::shared_ptr<Callbacks>& callbacks = nullptr)
+        : role_(std::move(role)), callbacks_(callbacks), peer_(peer) {}
 
     /// Messages with lower numbers are done.
     void publish(std::uint64_t released);
@@ -48,8 +48,8 @@ class Completion {
     /// Who may take a message back; see Future::cancel.
     void set_cancel(std::function<bool(std::uint64_t)> cancel);
 
-    /// The thread that futures call back on; null: none.
-    [[nodiscard]] const std::shared_ptr<Callbacks>& callbacks() const { return callbacks_; }
+    /// The thread that futures call back on; null: none, or it has gone with its communicator.
+    [[nodiscard]] std::shared_ptr<Callbacks> callbacks() const { return callbacks_.lock(); }
 
     /// What became of a message, if that is known.
     [[nodiscard]] std::optional<Outcome> poll(std::uint64_t number) const;
@@ -72,7 +72,8 @@ class Completion {
     void settle(std::unique_lock<std::mutex> lock);
 
     const std::shared_ptr<Role> role_;
-    const std::shared_ptr<Callbacks> callbacks_;
+    /// Not a share: it holds what is the user's, and futures may live until the program ends.
+    const std::weak_ptr<Callbacks> callbacks_;
 
     std::atomic<std::uint64_t> released_{0};
     /// Somebody waits, subscribed, or was refused: publish must take the lock.
