@@ -207,11 +207,11 @@ void Peer::settle() {
     switch (session_.poll_order()) {
         case Session::Order::none: break;
         case Session::Order::close:
-            outbox_.close();
+            send_baton_.seal();
             signal_send(k_close, true);
             break;
         case Session::Order::abandon:
-            outbox_.close();
+            send_baton_.seal();
             signal_send(k_abandon, true);
             break;
     }
@@ -250,7 +250,7 @@ void Peer::finish() {
         end_failure_ = failure;
     }
     phase_.store(Phase::ended, std::memory_order_release);  // for claim, put and stats
-    outbox_.close();
+    send_baton_.seal();
     // A client has one session: what it could not deliver is reported whenever it closes.
     if (queued_messages() > 0 && (core_.closing() || role_ == Session::Role::client)) {
         core_.note_unsent(stats());

@@ -123,14 +123,17 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
 
     // The sending side; peer_send.cpp. Holder of the send baton, except put_beside_holder and
     // signal_send.
-    std::optional<std::uint64_t> put_as_holder(Stream&& message, const std::optional<Uuid>& target,
-                                               Baton::Work work);
+    void put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
+                       Baton::Work work);
     std::optional<std::uint64_t> put_beside_holder(Stream&& message,
                                                    const std::optional<Uuid>& target,
                                                    Baton::Work work);
     void signal_send(Baton::Work work, bool here);
     void run_send(Baton::Work work = 0);
     void do_send_work(Baton::Work work);
+    [[nodiscard]] bool joins_stream(Baton::Work work) const;
+    [[nodiscard]] bool few_wait() const;
+    void note_queued();
     [[nodiscard]] bool may_wait(Baton::Work work);
     void relink();
     void drain_outbox();
@@ -187,8 +190,8 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     // Shared.
     std::atomic<Reactor*> reactor_;
     std::atomic<Phase> phase_{Phase::connecting};
-    Outbox outbox_;
-    Baton send_baton_;
+    Baton send_baton_;  ///< and the messages' numbers
+    Outbox outbox_{send_baton_};
     Queue<std::shared_ptr<CancelRequest>> cancels_;
     std::atomic<bool> stream_watched_{false};  ///< look_after_stream will come
     std::atomic<bool> stream_stalls_{false};   ///< the next put sends what waits

@@ -11,15 +11,12 @@
 namespace nq::detail {
 
 Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
-    const auto refuse = [this](Failure failure) {
-        return Ticket{completion_, 0, std::make_shared<const Failure>(std::move(failure))};
-    };
     const std::uint64_t size = message.size();
     if (role_ == Session::Role::server && phase() == Phase::lost &&
         queued_bytes() + size > core_.options().lost_bytes) {
-        return refuse({make_error_code(Errc::queue_full), id(),
-                       "the queue for lost client " + id().to_string() + " is full (" +
-                           std::to_string(core_.options().lost_bytes) + " octets)"});
+        return core_.refused({make_error_code(Errc::queue_full), id(),
+                              "the queue for lost client " + id().to_string() + " is full (" +
+                                  std::to_string(core_.options().lost_bytes) + " octets)"});
     }
     // A put that answers something goes out at once, and so does one that fills a block by itself.
     // One that follows another is part of a stream. relaxed, all three: a guess.
@@ -30,28 +27,27 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
         work |= k_urgent;
     }
     if (size >= limits::k_block_size) work |= k_urgent;
-    const auto number = send_baton_.try_hold()
-                            ? put_as_holder(std::move(message), target, work)
-                            : put_beside_holder(std::move(message), target, work);
-    if (!number) return refuse(departure());
-    return Ticket{completion_, *number, nullptr};
+    if (const auto number = send_baton_.try_hold_and_count()) {
+        put_as_holder(*number, std::move(message), target, work);
+        return Ticket{CompletionShare(completion_), *number};
+    }
+    const auto number = put_beside_holder(std::move(message), target, work);
+    if (!number) return core_.refused(departure());
+    return Ticket{CompletionShare(completion_), *number};
 }
 
-std::optional<std::uint64_t> Peer::put_as_holder(Stream&& message,
-                                                 const std::optional<Uuid>& target,
-                                                 Baton::Work work) {
+void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
+                         Baton::Work work) {
     const std::uint64_t size = message.size();
-    bool passed = false;
-    const auto number =
-        outbox_.pass(std::move(message), target,
-                     [this, &passed](Stream&& next, const std::optional<Uuid>& its_target) {
-                         passed = true;
-                         accept(std::move(next), its_target);
-                     });
+    const bool passed = outbox_.pass(number, std::move(message), target,
+                                     [this](Stream&& next, const std::optional<Uuid>& its_target) {
+                                         accept(std::move(next), its_target);
+                                     });
     // relaxed: it bounds and reports.
-    if (number && !passed) handed_bytes_.fetch_add(size, std::memory_order_relaxed);
-    run_send(work);
-    return number;
+    if (!passed) handed_bytes_.fetch_add(size, std::memory_order_relaxed);
+    if (!joins_stream(work)) return run_send(work);
+    note_queued();  // nearly always this is all
+    if (!send_baton_.release()) run_send();
 }
 
 std::optional<std::uint64_t> Peer::put_beside_holder(Stream&& message,
@@ -95,8 +91,7 @@ void Peer::run_send(Baton::Work work) {
     for (;;) {
         do_send_work(work);
         const bool more = !may_wait(work) && transmit();
-        // relaxed: for people, and a bound that need not be exact.
-        queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
+        note_queued();
         if (more) {
             // More could go out, but others have their turn first; the baton goes along.
             reactor().post([self = shared_from_this()] { self->run_send(k_urgent); });
@@ -110,16 +105,31 @@ void Peer::run_send(Baton::Work work) {
     }
 }
 
+// May the message that was just put wait with others, and is there nothing else to do? As may_wait
+// says, in few words.
+bool Peer::joins_stream(Baton::Work work) const {
+    // relaxed, both: as in may_wait.
+    return work == k_outbox && stream_watched_.load(std::memory_order_relaxed) &&
+           !stream_stalls_.load(std::memory_order_relaxed) && link_ != nullptr && few_wait() &&
+           outbox_.empty() && !close_wanted_ && !sender_.has_refused();
+}
+
+bool Peer::few_wait() const {
+    const std::uint64_t waiting = sender_.accepted() - sender_.taken();
+    return waiting < limits::k_waiting_messages &&
+           sender_.queued_bytes() + waiting * k_header_size < limits::k_staged_copy_max;
+}
+
+void Peer::note_queued() {
+    // relaxed: for people, and a bound that need not be exact.
+    queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
+}
+
 // Small messages go out by the block, as many of them at once as are staged ahead: each call wakes
 // the receiver. The first one after a pause does not wait for others; those that follow it do,
 // until they are as many or the reactor, which looks after them, says so.
 bool Peer::may_wait(Baton::Work work) {
-    if ((work & ~Baton::Work{k_outbox}) != 0 || link_ == nullptr) return false;
-    const std::uint64_t waiting = sender_.accepted() - sender_.taken();
-    if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_staged_copy_max ||
-        waiting >= limits::k_waiting_messages) {
-        return false;
-    }
+    if (work != k_outbox || link_ == nullptr || !few_wait()) return false;
     // relaxed, all three: what the holder of the baton writes, and a hint.
     if (stream_watched_.load(std::memory_order_relaxed)) {
         if (!stream_stalls_.load(std::memory_order_relaxed)) return true;
@@ -146,7 +156,7 @@ void Peer::look_after_stream() {
     if (finished_) return;
     // relaxed: a change seen late is seen by the next look.
     const std::uint64_t sent = sent_messages_.load(std::memory_order_relaxed);
-    const std::uint64_t put = outbox_.accepted();
+    const std::uint64_t put = send_baton_.count();
     const bool stalls = std::exchange(seen_sent_, sent) == sent;
     if (std::exchange(seen_put_, put) == put) return signal_send(k_flush, true);
     if (stalls) stream_stalls_.store(true, std::memory_order_relaxed);  // relaxed: a hint
@@ -156,7 +166,7 @@ void Peer::look_after_stream() {
 // What a burst of messages took is given back when nothing was put for a while.
 void Peer::look_after_memory() {
     if (finished_) return;
-    const std::uint64_t put = outbox_.accepted();
+    const std::uint64_t put = send_baton_.count();
     if (std::exchange(seen_put_by_memory_, put) == put) return signal_send(k_idle, true);
     memory_timer_ = reactor().call_after(limits::k_memory_look, [this] { look_after_memory(); });
 }
@@ -165,7 +175,8 @@ void Peer::do_send_work(Baton::Work work) {
     constexpr Baton::Work k_plain = k_outbox | k_urgent;
     if ((work & ~k_plain) == 0 && !close_wanted_) {  // nearly always
         drain_outbox();
-        return tell_refused();
+        if (sender_.has_refused()) tell_refused();
+        return;
     }
     if ((work & k_released) != 0) {
         // acquire: pairs with handle_released.
@@ -190,7 +201,7 @@ void Peer::do_send_work(Baton::Work work) {
     if ((work & k_abandon) != 0) abandon();
     if ((work & k_close) != 0) close_wanted_ = true;
     // Fin comes after every message that has a number, also those of threads still pushing.
-    if (close_wanted_ && outbox_.drained() == outbox_.close()) sender_.close();
+    if (close_wanted_ && outbox_.drained() == send_baton_.seal()) sender_.close();
     if ((work & k_end) != 0) finish_sending_side();
 }
 
@@ -287,7 +298,7 @@ void Peer::account_sent() {
 std::uint64_t Peer::queued_messages() const {
     // acquire, and first: what it counts was accepted before, and is seen to be.
     const std::uint64_t sent = sent_messages_.load(std::memory_order_acquire);
-    return outbox_.accepted() - sent;
+    return send_baton_.count() - sent;
 }
 
 std::uint64_t Peer::queued_bytes() const {

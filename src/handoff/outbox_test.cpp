@@ -21,7 +21,8 @@ std::vector<std::string> drain(Outbox& outbox) {
 }
 
 TEST_CASE("messages are numbered from 0 and drained in that order") {
-    Outbox outbox;
+    Baton baton;
+    Outbox outbox(baton);
     CHECK(outbox.push(Stream(Chunk("a")), std::nullopt) == 0);
     CHECK(outbox.push(Stream(Chunk("b")), std::nullopt) == 1);
     CHECK(drain(outbox) == std::vector<std::string>{"a", "b"});
@@ -31,17 +32,40 @@ TEST_CASE("messages are numbered from 0 and drained in that order") {
 }
 
 TEST_CASE("a closed outbox takes no message and says how many there were") {
-    Outbox outbox;
+    Baton baton;
+    Outbox outbox(baton);
     outbox.push(Stream(Chunk("a")), std::nullopt);
-    CHECK(outbox.close() == 1);
+    CHECK(baton.seal() == 1);
     CHECK_FALSE(outbox.push(Stream(Chunk("b")), std::nullopt).has_value());
     CHECK_FALSE(outbox.push(Stream(Chunk("c")), std::nullopt).has_value());
-    CHECK(outbox.close() == 1);
+    CHECK(baton.seal() == 1);
     CHECK(drain(outbox) == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("the holder passes its own message on, unless another one comes first") {
+    Baton baton;
+    Outbox outbox(baton);
+    std::vector<std::string> passed;
+    const auto pass = [&](Baton::Count number, const char* text) {
+        return outbox.pass(number, Stream(Chunk(text)), std::nullopt,
+                           [&passed](Stream&& message, const std::optional<Uuid>&) {
+                               passed.push_back(text_of(message));
+                           });
+    };
+    CHECK(pass(*baton.try_hold_and_count(), "a"));
+    CHECK(passed == std::vector<std::string>{"a"});
+    const auto slow = *baton.count_up();  // of a thread that has yet to push
+    CHECK_FALSE(pass(*baton.count_up(), "c"));
+    CHECK(drain(outbox).empty());
+    CHECK_FALSE(pass(slow, "b"));  // there is one to come behind it, which drain does
+    CHECK(drain(outbox) == std::vector<std::string>{"b", "c"});
+    CHECK(pass(*baton.count_up(), "d"));
+    CHECK(passed == std::vector<std::string>{"a", "d"});
+}
+
 TEST_CASE("the target travels with its message") {
-    Outbox outbox;
+    Baton baton;
+    Outbox outbox(baton);
     const Uuid peer = Uuid::random();
     outbox.push(Stream(Chunk("a")), peer);
     outbox.drain([&peer](Stream&&, const std::optional<Uuid>& target) { CHECK(target == peer); });
@@ -50,7 +74,8 @@ TEST_CASE("the target travels with its message") {
 TEST_CASE("eight threads push while one drains: all numbers once, each thread's in order") {
     constexpr int k_threads = 8;
     constexpr int k_messages = 5'000;
-    Outbox outbox;
+    Baton baton;
+    Outbox outbox(baton);
     std::vector<std::thread> threads;
     for (int t = 0; t < k_threads; ++t) {
         threads.emplace_back([&outbox, t] {
@@ -77,7 +102,8 @@ TEST_CASE("eight threads push while one drains: all numbers once, each thread's 
 
 TEST_CASE("who closes while others push learns exactly how many messages to expect") {
     for (int round = 0; round < 200; ++round) {
-        Outbox outbox;
+        Baton baton;
+        Outbox outbox(baton);
         std::atomic<int> accepted = 0;
         std::vector<std::thread> threads;
         for (int t = 0; t < 3; ++t) {
@@ -86,7 +112,7 @@ TEST_CASE("who closes while others push learns exactly how many messages to expe
             });
         }
         while (accepted < 10) std::this_thread::yield();
-        const std::uint64_t count = outbox.close();
+        const std::uint64_t count = baton.seal();
         for (auto& thread : threads) thread.join();
         CHECK(drain(outbox).size() == count);
         CHECK(static_cast<std::uint64_t>(accepted) == count);

@@ -53,10 +53,15 @@ class Queue {
     Queue& operator=(const Queue&) = delete;
     ~Queue() { (void)take_all(); }
 
+    static std::unique_ptr<Node> make_node(T value) {
+        return std::make_unique<Node>(Node{std::move(value), nullptr});
+    }
     /// Returns whether the queue was empty: who pushes first is the one to wake the consumer.
     /// Throws std::bad_alloc, and nothing is pushed then.
-    bool push(T value) {
-        Node* const node = std::make_unique<Node>(Node{std::move(value), nullptr}).release();
+    bool push(T value) { return push_node(make_node(std::move(value))); }
+    /// The same, for who has to be sure of the memory beforehand. Does not throw.
+    bool push_node(std::unique_ptr<Node> made) {
+        Node* const node = made.release();
         Node* head = head_.load(std::memory_order_relaxed);  // a guess; the swap below checks it
         do {
             node->next = head;
