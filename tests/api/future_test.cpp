@@ -342,6 +342,46 @@ ON_EVERY_TRANSPORT("future: it may outlive its queue, and on_ready then calls he
     CHECK_FALSE(finished.cancel());
 }
 
+ON_EVERY_TRANSPORT("future: what is the user's goes with the queue, not with its futures") {
+    const auto token = std::make_shared<int>();
+    Future future;
+    {
+        auto server = network.server();
+        auto client =
+            network.client({.log = [token](LogLevel, std::string_view, std::string_view) {}});
+        future = client.put("hello");
+        CHECK(hear(server) == "hello");
+        CHECK(token.use_count() > 1);
+    }
+    CHECK(token.use_count() == 1);
+    CHECK(done(future));
+}
+
+TEST_CASE("future: threads make and drop those of several queues, and some when they end") {
+    Network network(Wire::memory);
+    auto server = network.server();
+    auto first = network.client();
+    auto second = network.client();
+    REQUIRE(meet(server, first));
+    REQUIRE(meet(server, second));
+    constexpr int k_threads = 4;
+    constexpr int k_puts = 200;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < k_threads; ++t) {
+        threads.emplace_back([&first, &second] {
+            thread_local std::vector<Future> kept;  // they go with the thread
+            for (int i = 0; i < k_puts; ++i) {
+                (void)first.put("1");  // dropped at once, as often as not one after the other
+                Future future = i % 3 == 0 ? first.put("2") : second.put("2");
+                if (i % 5 == 0) kept.push_back(future);
+                if (i % 7 == 0) kept.push_back(std::move(future));
+            }
+        });
+    }
+    for (int i = 0; i < k_threads * k_puts * 2; ++i) (void)server.get();
+    for (std::thread& thread : threads) thread.join();
+}
+
 ON_EVERY_TRANSPORT("future: completes exactly once when the peer leaves") {
     Talk talk(network);
     talk.tap.allow(Tap::Side::server, 0);
