@@ -68,13 +68,14 @@ constexpr std::uint64_t k_waiting_messages = 1024;
 /// How long memory for queued messages is kept for the next ones.
 constexpr milliseconds k_memory_look{10};
 
-/// Octets one connection may send before its reactor looks at the others: about a millisecond of
-/// work, so 100 busy peers wait for at most a tenth of a second.
+/// Octets one connection may send before its reactor looks at the others, or receive of a large
+/// message: about a millisecond of work, so 100 busy peers wait for at most a tenth of a second.
 constexpr std::size_t k_turn_bytes = 4 * MiB;
 
 /// What one connection may receive before its reactor looks at the others, and before the thread
 /// that runs the reactor because it waits in get has its message: few enough that they are still
-/// in the cache when they are taken.
+/// in the cache when they are taken. A large message that has begun is received to its end first:
+/// to come back to it costs streams of them that run both ways an eighth.
 constexpr std::size_t k_receive_turn_bytes = MiB;
 constexpr std::uint64_t k_receive_turn_messages = 2048;
 

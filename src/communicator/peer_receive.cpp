@@ -17,10 +17,12 @@ void Peer::pump() {
     // relaxed: this thread counts them.
     const std::uint64_t before = received_messages_.load(std::memory_order_relaxed);
     const auto enough = [this, before, &turn] {
-        return turn >= limits::k_receive_turn_bytes ||
-               // relaxed: as above.
-               received_messages_.load(std::memory_order_relaxed) - before >=
-                   limits::k_receive_turn_messages;
+        if (turn >= limits::k_receive_turn_bytes) {
+            return turn >= limits::k_turn_bytes || !receiver_.midway_in_large();
+        }
+        // relaxed: as above.
+        return received_messages_.load(std::memory_order_relaxed) - before >=
+               limits::k_receive_turn_messages;
     };
     try {
         while (deliver_events() && connection_ != nullptr) {

@@ -90,6 +90,8 @@ class ReceiveHalf {
     void poll_messages(Batch& messages, std::uint64_t messages_max, std::uint64_t octets_max);
 
     // Queries.
+    /// Have octets of a message come that has a buffer of its own, and not all of them?
+    [[nodiscard]] bool midway_in_large() const { return static_cast<bool>(large_); }
     /// Octets held of a frame that is not whole yet, and those not looked at yet.
     [[nodiscard]] std::uint64_t held_bytes() const;
     /// Memory held, in octets.

@@ -187,10 +187,13 @@ TEST_CASE("a connection that begins with anything but an ini is a violation, tol
 TEST_CASE("a large message lands straight in one contiguous buffer") {
     const std::string large(1'000'000, 'x');
     Receiver receiver = Receiver::of_peer();
+    CHECK_FALSE(receiver.half.midway_in_large());
     receiver.hear(header(large.size()));
+    CHECK(receiver.half.midway_in_large());
     const std::byte* const buffer = receiver.half.targets()[0].data();
     CHECK(receiver.half.targets()[0].size() == large.size());
     receiver.hear(large, 10'000);
+    CHECK_FALSE(receiver.half.midway_in_large());
     REQUIRE(receiver.messages.size() == 1);
     CHECK(receiver.messages[0].chunk_count() == 1);
     CHECK(receiver.messages[0].peek_chunk().data() == buffer);
