@@ -135,12 +135,15 @@ int Reactor::wait(TimePoint until, epoll_event* events, int events_max) {
         return ready;
     }
     const TimePoint begun = Clock::now();
-    int ready = polls_ ? poll_until(std::min(until, begun + busy_poll_), events, events_max) : 0;
+    const TimePoint patience = begun + busy_poll_ - quiet_;
+    int ready = polls_ ? poll_until(std::min(until, patience), events, events_max) : 0;
     if (ready == 0 && tasks_.empty()) ready = block_until(until, events, events_max);
     now_ = Clock::now();
-    // A wait that only a deadline ended says nothing, unless it was long.
-    const bool was_short = now_ - begun < busy_poll_;
-    polls_ = was_short && (polls_ || ready > 0);
+    // A wait that only a deadline ended goes on in the next one.
+    const bool came = ready > 0 || !tasks_.empty();
+    quiet_ += now_ - begun;
+    polls_ = quiet_ < busy_poll_ && (polls_ || came);
+    if (came) quiet_ = Duration::zero();
     return ready;
 }
 

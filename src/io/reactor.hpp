@@ -134,7 +134,8 @@ class Reactor {
     std::map<TimerKey, Task> timers_;
     std::uint64_t next_timer_ = 0;
     TimePoint now_;
-    bool polls_ = false;  ///< the last wait was short
+    Duration quiet_{};    ///< how long it has waited since something came
+    bool polls_ = false;  ///< what came last came soon
     bool stopped_ = false;
     bool fine_waits_ = true;  ///< the kernel has epoll_pwait2(2)
 

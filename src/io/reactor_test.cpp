@@ -305,13 +305,18 @@ TEST_CASE("busy_poll: a wait after a short one keeps looking, one after a long o
     const auto looking = spent_waiting(reactor, k_poll);
     const auto sleeping = spent_waiting(reactor, k_poll);
     CHECK(looking > sleeping * 4);
-    // A deadline of ours within the time for looking is no reason to begin with it, nor to end it.
+    // A deadline within the time for looking is no reason to begin with it, nor to end it, and nor
+    // does it begin anew: half of it is used up here.
     (void)spent_waiting(reactor, k_poll / 4);
     CHECK(looking > spent_waiting(reactor, k_poll) * 4);
     wire.poke();
+    round(reactor);  // it came late
+    wire.poke();
     round(reactor);
     (void)spent_waiting(reactor, k_poll / 4);
+    (void)spent_waiting(reactor, k_poll / 4);
     CHECK(spent_waiting(reactor, k_poll) > sleeping * 4);
+    CHECK(looking > spent_waiting(reactor, k_poll / 4) * 4);
     reactor.unwatch(wire.ends[0]);
 }
 
