@@ -135,10 +135,12 @@ BufferPool::Block BufferPool::take_large(std::size_t least, std::size_t whole) n
         return block.capacity >= whole && block.capacity - whole <= whole / 4;
     });
     if (found == large_.end()) {
-        found = std::ranges::max_element(large_, {}, [whole](const Block& block) {
-            return block.capacity < whole ? block.capacity : 0;
-        });
-        if (found->capacity < least || found->capacity >= whole) return {};
+        const auto part = [least, whole](const Block& block) {
+            const bool usable = block.capacity >= least && block.capacity < whole;
+            return usable && block.capacity / 8 <= least ? block.capacity : 0;
+        };
+        found = std::ranges::max_element(large_, {}, part);
+        if (part(*found) == 0) return {};
     }
     ++large_in_use_;
     return remove_large(static_cast<std::size_t>(found - large_.begin()));

@@ -88,8 +88,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     /// The class whose blocks hold `capacity` octets, or k_classes if none does.
     static std::size_t class_of(std::size_t capacity);
     void release(std::byte* data, std::size_t capacity) noexcept;
-    /// A large block that was kept, for the whole and not many octets more; or else the largest
-    /// for at least so many, as what it lacks has to be fetched page by page. Data is null: none.
+    /// A large block that was kept, for the whole and not many octets more. Or else the largest for
+    /// at least so many, since what it lacks has to be fetched page by page, and at most eight
+    /// times as many, since the whole is only a peer's word. Data is null: none.
     [[nodiscard]] Block take_large(std::size_t least, std::size_t whole) noexcept;
     void keep_large(Block block) noexcept;
     Block remove_large(std::size_t i) noexcept;
