@@ -98,8 +98,7 @@ class Future {
     explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
     explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
     /// The same, with the thread that calls back.
-    explicit Future(std::shared_ptr<detail::Callbacks> callbacks)
-        : callbacks_(std::move(callbacks)) {}
+    explicit Future(const std::shared_ptr<detail::Callbacks>& callbacks) : callbacks_(callbacks) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,
     /// Cancelled).
@@ -115,7 +114,7 @@ class Future {
 
     /// Calls `callback` once with the outcome, on the callback thread of the queue, also if
     /// complete already. What it throws is logged. After the queue was destroyed it is called on
-    /// this thread, at once.
+    /// this thread, at once, and nobody learns what it throws.
     void on_ready(Callback callback) const;
 
     /// Takes the message back for every peer to which no octet of it was offered yet. True: for at
@@ -134,8 +133,7 @@ class Future {
     [[nodiscard]] std::optional<Outcome> poll() const;
 
     detail::Tickets tickets_;
-    std::shared_ptr<detail::Callbacks>
-        callbacks_;  ///< of a put to nobody; otherwise a ticket knows
+    std::weak_ptr<detail::Callbacks> callbacks_;  ///< of a put to nobody; else a ticket knows
 };
 
 inline auto Future::operator co_await() const {

@@ -36,6 +36,14 @@ class Gather {
     Future::Callback callback_;
 };
 
+// The queue has gone, and with it whoever could be told what a callback throws.
+void call_here(const Future::Callback& callback, const Future::Outcome& outcome) noexcept {
+    try {
+        callback(outcome);
+    } catch (...) {
+    }
+}
+
 }  // namespace
 
 namespace detail {
@@ -109,9 +117,9 @@ void Future::get() const {
 void Future::on_ready(Callback callback) const {
     // What completes a message hands the call on; it runs on the callback thread.
     const bool nobody = tickets_.count() == 0;
-    auto deliver = [callbacks = nobody ? callbacks_ : tickets_[0].completion->callbacks(),
+    auto deliver = [callbacks = nobody ? callbacks_.lock() : tickets_[0].completion->callbacks(),
                     callback = std::move(callback)](const Outcome& outcome) {
-        if (callbacks == nullptr) return callback(outcome);
+        if (callbacks == nullptr) return call_here(callback, outcome);
         callbacks->post([callback, outcome] { callback(outcome); });
     };
     if (nobody) return deliver(Outcome());

@@ -9,8 +9,9 @@ namespace nq::detail {
 /// The thread on which a communicator calls its user back, so that a callback that blocks delays
 /// other callbacks and nothing else. The thread starts with the first callback.
 ///
-/// Shared by the communicator and its futures, which may outlive it.
-/// Thread safety: all methods, from any thread.
+/// Owned by the communicator. Its futures, which may outlive it, look whether it is still there,
+/// and share it only as long as a callback of theirs is to come. Thread safety: all methods, from
+/// any thread.
 class Callbacks {
   public:
     using Call = std::function<void()>;

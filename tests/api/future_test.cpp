@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "network.hpp"
@@ -339,6 +340,7 @@ ON_EVERY_TRANSPORT("future: it may outlive its queue, and on_ready then calls he
     std::thread::id called_on;
     finished.on_ready([&](const Future::Outcome&) { called_on = std::this_thread::get_id(); });
     CHECK((called_on == std::this_thread::get_id()));
+    finished.on_ready([](const Future::Outcome&) { throw std::runtime_error("nobody hears it"); });
     CHECK_FALSE(finished.cancel());
 }
 
