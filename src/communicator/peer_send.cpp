@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sending side of a Peer: from put to the connection.
 #include <algorithm>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -39,10 +40,18 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
 void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
                          Baton::Work work) {
     const std::uint64_t size = message.size();
-    const bool passed = outbox_.pass(number, std::move(message), target,
-                                     [this](Stream&& next, const std::optional<Uuid>& its_target) {
-                                         accept(std::move(next), its_target);
-                                     });
+    bool passed = false;
+    try {
+        passed = outbox_.pass(number, std::move(message), target,
+                              [this](Stream&& next, const std::optional<Uuid>& its_target) {
+                                  accept(std::move(next), its_target);
+                              });
+    } catch (const std::bad_alloc&) {
+        // It has its number and no place: the session can't go on without it.
+        post([this] { kill(); });
+        run_send();
+        throw;
+    }
     // relaxed: it bounds and reports.
     if (!passed) handed_bytes_.fetch_add(size, std::memory_order_relaxed);
     if (!joins_stream(work)) return run_send(work);
@@ -190,7 +199,7 @@ void Peer::do_send_work(Baton::Work work) {
         memory_watched_ = false;
         sender_.handle_idle();
     }
-    // seq_cst: before draining; see put.
+    // seq_cst: before draining; see put_beside_holder.
     if ((work & (k_flush | k_link | k_end)) != 0) {
         stream_watched_.store(false, std::memory_order_seq_cst);
     }

@@ -102,12 +102,19 @@ Inbox::Outcome Inbox::get_later(Peers peers, std::optional<Clock::time_point> de
         waiters_.push_back(&waiter);
         // seq_cst: before the second look at the arrivals; see deliver.
         sleepers_.fetch_add(1, std::memory_order_seq_cst);
+        struct Leave {
+            Inbox& inbox;
+            Waiter& waiter;
+            ~Leave() {
+                if (waiter.outcome) return;
+                inbox.waiters_.remove(&waiter);
+                // relaxed: as in dispatch.
+                inbox.sleepers_.fetch_sub(1, std::memory_order_relaxed);
+            }
+        };
+        const Leave leave{*this, waiter};
         dispatch();
         waiter.wait.wait(lock, deadline);
-        if (!outcome) {
-            waiters_.remove(&waiter);
-            sleepers_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in dispatch
-        }
     }
     call_out(lock);
     if (outcome) return *std::move(outcome);
@@ -210,7 +217,7 @@ Inbox::Outcome Inbox::take(Found found) {
     return take_front(*found.lane);
 }
 
-// Would find find anything, a failure included?
+// Is there anything to find, a failure included?
 bool Inbox::readable(Peers peers) const {
     if (closed_) return true;
     if (peers.empty()) return unread_ > 0;
@@ -225,6 +232,7 @@ bool Inbox::readable(Peers peers) const {
 
 // REQUIRES: the lane has an unread one.
 Message<Stream> Inbox::take_front(Lane& lane) {
+    if (lane.resume_) calls_.reserve(calls_.size() + 1);  // nothing is lost for want of memory
     Batch& messages = lane.unread_.front().messages;
     Message<Stream> message{lane.peer, messages.pop()};
     --unread_;
