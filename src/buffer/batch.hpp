@@ -23,12 +23,13 @@ class Batch {
     void push(Stream message) {
         const std::size_t octets = message.size();
         streams_.push_back(std::move(message));
-        // Where there is no memory for this note, what it is about is not there either.
+        // Where there is no memory for this note, the batch holds the message and never tells.
         messages_.push_back({nullptr, streams_.size() - 1});
         octets_ += octets;
     }
-    /// A message that lies in `block`.
+    /// A message that lies in `block`, or at its end if it is empty. REQUIRES: not a null pointer.
     void push(Chunk::Octets octets, const std::shared_ptr<std::byte>& block) {
+        assert(octets.data() != nullptr);
         if (block_ != block) {
             if (block_ != nullptr) return push(Stream(Chunk(octets, block)));
             block_ = block;

@@ -116,6 +116,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
         k_flush = 1024,     ///< the stream of messages has stopped for now
         k_idle = 2048,      ///< and for longer
     };
+    static_assert(k_idle < 1U << Baton::k_work_bits);
     struct CancelRequest {
         std::uint64_t number = 0;
         std::atomic<int> answer{-1};  ///< 0 no, 1 yes

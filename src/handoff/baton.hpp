@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 
@@ -37,6 +38,7 @@ class Baton {
 
     /// Adds work. True: the caller holds the baton now and must do the work.
     [[nodiscard]] bool raise(Work work) noexcept {
+        assert((work & ~k_work) == 0);
         // acquire: see what the last holder wrote; release: the holder sees what led to this work.
         return (state_.fetch_or(work | k_held, std::memory_order_acq_rel) & k_held) == 0;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cassert>
 #include <map>
 #include <optional>
 #include <utility>
@@ -18,7 +19,7 @@ namespace nq::detail {
 /// that its future exists without waiting for anybody.
 ///
 /// Order: by number. A thread that took a number and has not pushed yet holds back what others
-/// pushed after it, until it has; its own push then tells the consumer.
+/// pushed after it, until it has and the consumer has looked again.
 /// Thread safety: push from any thread; pass and drain by the holder of the baton.
 class Outbox {
   public:
@@ -35,17 +36,19 @@ class Outbox {
         return number;
     }
 
-    /// The holder's own message, with its number: where that is the next one, it goes straight to
-    /// accept; otherwise drain yields it once its turn has come. True: it was accepted.
+    /// The holder's own message, with the number it took with the baton: where that is the next
+    /// one, it goes straight to accept; otherwise drain yields it once its turn has come. True: it
+    /// was accepted.
     template <class Accept>
     bool pass(Baton::Count number, Stream&& payload, const std::optional<Uuid>& target,
               Accept&& accept) {
-        if (number != drained_ || !early_.empty()) {
+        if (number != drained_) {
             queue_.push(Entry{number, std::move(payload), target});
             return false;
         }
-        ++drained_;
+        assert(early_.empty());  // nobody has a number beyond this one
         accept(std::move(payload), target);
+        ++drained_;
         return true;
     }
 
