@@ -50,7 +50,8 @@ Core::Core(std::shared_ptr<Transport> transport, Options options)
           if (log) log(LogLevel::error, "callback", std::string("a callback threw: ") + what);
       })),
       inbox_(options_.lost_sessions),
-      workers_(options_.workers, options_.busy_poll) {}
+      workers_(options_.workers,
+               transport_->has_threads() ? Duration::zero() : options_.busy_poll) {}
 
 Core::~Core() { shut_down(); }
 

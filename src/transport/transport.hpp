@@ -182,6 +182,9 @@ class Transport {
     /// A broker stands between: octets may be lost unseen, if they are not taken off it at once,
     /// and an interrupted stream can't be continued. Who reads drops rather than waits.
     [[nodiscard]] virtual bool lossy() const { return false; }
+    /// Octets come on threads of its own: a reactor that looks for them before it sleeps takes time
+    /// from these, and finds nothing.
+    [[nodiscard]] virtual bool has_threads() const { return false; }
 
     /// Reads the certificate files again, for connections from now on; a Failure, and those read
     /// before stay, if they are not in order. Any thread.

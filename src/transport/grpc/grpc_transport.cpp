@@ -43,6 +43,8 @@ class GrpcTransport final : public Transport {
         for (const auto& service : services_) service->shut_down();
     }
 
+    [[nodiscard]] bool has_threads() const override { return true; }
+
     Result<std::unique_ptr<Listener>> listen(std::span<Reactor* const> reactors,
                                              const NetworkLocation& location, AcceptHandler accept,
                                              TransportLog log) override {
