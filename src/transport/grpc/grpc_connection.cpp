@@ -126,14 +126,16 @@ Result<std::size_t> GrpcConnection::receive(std::span<const Target> targets) {
     if (closed_) return closed_failure();
     std::size_t received = 0;
     if (!received_.empty()) {
-        // Nobody else touches a message that is held, so the copying needs no lock.
+        // Nobody else touches a message that is held, so the copying needs no lock; and meanwhile
+        // the next one comes.
         copying_ = true;
+        pump(lock);
         lock.unlock();
         received = received_.read(targets);
         lock.lock();
         copying_ = false;
-        if (received_.empty()) received_.clear();
         if (closed_) received_.clear();
+        if (received_.empty()) received_ = std::exchange(next_, {});
         pump(lock);
     } else if (ended_) {
         return Failure{make_error_code(Errc::connection_reset), {}, "end of stream"};
@@ -157,6 +159,7 @@ void GrpcConnection::close() {
         Lock lock(mutex_);
         if (std::exchange(closed_, true)) return;
         if (!copying_) received_.clear();
+        next_.clear();
         pump(lock);
         if (call_ != nullptr) watch_flush();
     }
@@ -195,9 +198,10 @@ void GrpcConnection::handle_read(const GrpcCall& call, bool ok) {
         call_->incoming.Clear();
         handle_unwanted_locked();
     } else {
-        received_.fill(call_->incoming);
+        GrpcReceived& place = copying_ || !received_.empty() ? next_ : received_;
+        place.fill(call_->incoming);
         call_->incoming.Clear();
-        if (!received_.empty()) {
+        if (!place.empty()) {
             moved_ = true;
             wake_reader_locked();
         }
@@ -257,7 +261,8 @@ grpc::ByteBuffer GrpcConnection::gather_locked() {
 }
 
 void GrpcConnection::start_reading_locked() {
-    if (call_ == nullptr || reading_ || read_ended_ || copying_ || !received_.empty()) return;
+    if (call_ == nullptr || reading_ || read_ended_ || !next_.empty()) return;
+    if (!received_.empty() && !copying_) return;
     reading_ = true;
     call_->start_read();
 }

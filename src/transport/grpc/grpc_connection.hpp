@@ -60,7 +60,8 @@ class GrpcBell {
 /// derived classes (grpc_client.hpp, grpc_server.hpp).
 ///
 /// At most one write is under way, of chunks that were taken; at most one message is held for the
-/// reader, and no other is asked for before it was read, so HTTP/2's flow control bounds both ends.
+/// reader, and no other is asked for before it is being read, so HTTP/2's flow control bounds both
+/// ends.
 /// A message of gRPC arrives whole or not at all; so once the connection is lost, the octets of a
 /// write that failed and those behind it are known not to have arrived. (A write that gRPC reports
 /// as done may still have been on its way, as what a kernel took.) From a write that failed on
@@ -140,6 +141,7 @@ class GrpcConnection : public Connection,
     bool read_ended_ = false;   // nothing more comes in this call
     bool half_closed_ = false;  // nothing more goes out in this call
     GrpcReceived received_;     // whose content is the reader's alone while copying_
+    GrpcReceived next_;         // came while copying_
     bool copying_ = false;
     std::deque<Chunk> unsent_;
     bool finishing_ = false;
