@@ -50,6 +50,7 @@ class Socket {
     /// Binds to the address and listens. SO_REUSEADDR lets a restarted server have its port back
     /// while old connections linger; SO_REUSEPORT, which lets two servers share a port unawares, is
     /// never set.
+    /// Of the octets that a connection accepted here can't send yet the kernel takes few.
     int listen(const SocketAddress& address, int backlog) noexcept;
     /// Begins to connect: EINPROGRESS is the usual answer, and the socket is writable at the end.
     int connect(const SocketAddress& address) noexcept;

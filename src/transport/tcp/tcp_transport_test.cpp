@@ -137,8 +137,10 @@ TEST_CASE("tcp: sockets are set up for small messages and dead peers") {
     Local local;
     // 15 s of silence, then three probes 10 s apart: 45 s.
     const auto [client, server] = local.scene.connect();
+    int accepted = 0;
     for (int fd = 3; fd < 64; ++fd) {
         if (SocketAddress::peer_of(fd).family() != AF_INET) continue;
+        if (option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 64 << 10) ++accepted;
         CHECK(option_of(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
         CHECK(option_of(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
         CHECK(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
@@ -148,6 +150,7 @@ TEST_CASE("tcp: sockets are set up for small messages and dead peers") {
         CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
         CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     }
+    CHECK(accepted == 1);
 }
 
 TEST_CASE("tcp: accepting pauses while descriptors are short, says so once, and goes on") {
