@@ -54,9 +54,12 @@ void Inbox::forget_departed() {
 
 void Inbox::deliver(const std::shared_ptr<Lane>& lane, Batch messages) {
     if (messages.empty()) return;
-    lane->messages_.arrive(messages.size());
-    lane->bytes_.arrive(messages.octets());
+    const std::uint64_t count = messages.size();
+    const std::uint64_t octets = messages.octets();
     arrivals_.push(Arrival{lane, std::move(messages)});
+    // Counted once they are there: who is told that something is unread finds it.
+    lane->messages_.arrive(count);
+    lane->bytes_.arrive(octets);
     // seq_cst, with the push before it: either this thread sees the sleeper, or the sleeper, who
     // looks at the arrivals once more after it said so, sees the batch.
     if (sleepers_.load(std::memory_order_seq_cst) == 0) return;

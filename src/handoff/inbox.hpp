@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -52,15 +53,17 @@ class Inbox {
       private:
         friend class Inbox;
         /// What came and what went, each counted by one thread at a time: so neither side needs an
-        /// atomic addition, and the difference is never negative.
+        /// atomic addition. What went before it was counted as having come is not unread; who
+        /// brings it has counted it, and sees no less than there is.
         class Count {
           public:
             void arrive(std::uint64_t n) { add(arrived_, n); }
             void take(std::uint64_t n) { add(taken_, n); }
             [[nodiscard]] std::uint64_t unread() const {
-                // acquire, in this order: what was taken had arrived.
+                // acquire, in this order: so that what was taken is seen to have come, if counted.
                 const std::uint64_t taken = taken_.load(std::memory_order_acquire);
-                return arrived_.load(std::memory_order_acquire) - taken;
+                const std::uint64_t arrived = arrived_.load(std::memory_order_acquire);
+                return arrived - std::min(arrived, taken);
             }
 
           private:

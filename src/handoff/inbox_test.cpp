@@ -105,6 +105,19 @@ TEST_CASE("a lane is paused until half of its bounds is free") {
     CHECK_FALSE(post.inbox.pause(post.from_anna, 4, 100, [&resumed] { ++resumed; }));
 }
 
+TEST_CASE("what counts as unread can be had at once") {
+    for (int round = 0; round < 2'000; ++round) {
+        Post post;
+        std::thread receiver([&post] { post.deliver(post.from_anna, {"a1", "a2"}); });
+        while (post.from_anna->unread_messages() == 0) std::this_thread::yield();
+        CHECK(post.get() == "a1");
+        CHECK(post.get() == "a2");
+        receiver.join();
+        CHECK(post.from_anna->unread_messages() == 0);
+        CHECK(post.from_anna->unread_bytes() == 0);
+    }
+}
+
 TEST_CASE("the oldest message of a lane can be dropped") {
     Post post;
     post.deliver(post.from_anna, {"a1", "a2"});
