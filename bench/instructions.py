@@ -30,11 +30,12 @@ RUNS = {64: (10_000, 60_000, 1.5), 256: (10_000, 60_000, 1.5), 2 << 20: (20, 120
 def collected(program, size, count):
     """Instructions of the two processes of a run: the client, which puts; the server, which gets.
 
-    valgrind follows the fork, and says of each process what it collected.
+    valgrind follows the fork, and says of each process what it collected. Nobody looks before
+    sleeping: how often that is has nothing to do with what a message costs.
     """
     run = subprocess.Popen(
         ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "oneway",
-         f"--size={size}", f"--count={count}"],
+         f"--size={size}", f"--count={count}", "--busy-poll=0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _, said = run.communicate(timeout=60)
     totals = dict(re.findall(r"==(\d+)== Collected : (\d+)", said))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The workloads through the public API of net-queue.
+#include <chrono>
 #include <deque>
 #include <filesystem>
 #include <net_queue/net_queue.hpp>
@@ -36,6 +37,7 @@ nq::Protocol protocol_of(const Workload& workload) {
 Queue open_queue(const Workload& workload, Purpose purpose, std::uint16_t port) {
     nq::Options options;
     options.netloc.port = port;
+    if (workload.busy_poll) options.busy_poll = std::chrono::microseconds(*workload.busy_poll);
     // Nothing is held back on MQTT: what is beyond the bound would be dropped.
     if (workload.protocol == "mqtt") options.connection.receive_bytes = std::size_t{1} << 40;
     if (!workload.authority.empty()) {

@@ -58,6 +58,8 @@ struct Workload {
     double idle_seconds = 2;
     /// net-queue: through which of its transports.
     std::string protocol = "tcp";
+    /// net-queue: its option of that name, in microseconds, if not the default.
+    std::optional<unsigned> busy_poll = std::nullopt;
     /// A directory that scripts/test-authority made: the transport is encrypted with its files.
     std::string authority = {};
     /// MQTT: where on this machine the broker listens.
