@@ -132,9 +132,6 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     void signal_send(Baton::Work work, bool here);
     void run_send(Baton::Work work = 0);
     void do_send_work(Baton::Work work);
-    [[nodiscard]] bool joins_stream(Baton::Work work) const;
-    [[nodiscard]] bool few_wait() const;
-    void note_queued();
     [[nodiscard]] bool may_wait(Baton::Work work);
     void relink();
     void drain_outbox();
@@ -197,7 +194,6 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     std::atomic<bool> stream_watched_{false};  ///< look_after_stream will come
     std::atomic<bool> stream_stalls_{false};   ///< the next put sends what waits
     std::atomic<std::uint64_t> released_pending_{0};
-    std::atomic<std::uint64_t> handed_bytes_{0};  ///< in the outbox
     std::atomic<std::uint64_t> queued_bytes_{0};  ///< beyond the outbox
     std::atomic<std::uint64_t> sent_messages_{0};
     std::atomic<std::uint64_t> received_messages_{0};

@@ -39,37 +39,25 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
 
 void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
                          Baton::Work work) {
-    const std::uint64_t size = message.size();
-    bool passed = false;
     try {
-        passed = outbox_.pass(number, std::move(message), target,
-                              [this](Stream&& next, const std::optional<Uuid>& its_target) {
-                                  accept(std::move(next), its_target);
-                              });
+        outbox_.pass(number, std::move(message), target,
+                     [this](Stream&& next, const std::optional<Uuid>& its_target) {
+                         accept(std::move(next), its_target);
+                     });
     } catch (const std::bad_alloc&) {
         // It has its number and no place: the session can't go on without it.
         post([this] { kill(); });
         run_send();
         throw;
     }
-    // relaxed: it bounds and reports.
-    if (!passed) handed_bytes_.fetch_add(size, std::memory_order_relaxed);
-    if (!joins_stream(work)) return run_send(work);
-    note_queued();  // nearly always this is all
-    if (!send_baton_.release()) run_send();
+    run_send(work);
 }
 
 std::optional<std::uint64_t> Peer::put_beside_holder(Stream&& message,
                                                      const std::optional<Uuid>& target,
                                                      Baton::Work work) {
-    const std::uint64_t size = message.size();
-    // relaxed, here and below: it bounds and reports.
-    handed_bytes_.fetch_add(size, std::memory_order_relaxed);
     const auto number = outbox_.push(std::move(message), target);
-    if (!number) {
-        handed_bytes_.fetch_sub(size, std::memory_order_relaxed);
-        return number;
-    }
+    if (!number) return number;
     // seq_cst, after the push: either this sees that nobody looks after the stream any more, or
     // the look, which says so before it drains, finds the message.
     const bool watched = stream_watched_.load(std::memory_order_seq_cst);
@@ -100,7 +88,8 @@ void Peer::run_send(Baton::Work work) {
     for (;;) {
         do_send_work(work);
         const bool more = !may_wait(work) && transmit();
-        note_queued();
+        // relaxed: for people, and a bound that need not be exact.
+        queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
         if (more) {
             // More could go out, but others have their turn first; the baton goes along.
             reactor().post([self = shared_from_this()] { self->run_send(k_urgent); });
@@ -114,31 +103,16 @@ void Peer::run_send(Baton::Work work) {
     }
 }
 
-// May the message that was just put wait with others, and is there nothing else to do? As may_wait
-// says, in few words.
-bool Peer::joins_stream(Baton::Work work) const {
-    // relaxed, both: as in may_wait.
-    return work == k_outbox && stream_watched_.load(std::memory_order_relaxed) &&
-           !stream_stalls_.load(std::memory_order_relaxed) && link_ != nullptr && few_wait() &&
-           outbox_.empty() && !close_wanted_ && !sender_.has_refused();
-}
-
-bool Peer::few_wait() const {
-    const std::uint64_t waiting = sender_.accepted() - sender_.taken();
-    return waiting < limits::k_waiting_messages &&
-           sender_.queued_bytes() + waiting * k_header_size < limits::k_staged_copy_max;
-}
-
-void Peer::note_queued() {
-    // relaxed: for people, and a bound that need not be exact.
-    queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
-}
-
 // Small messages go out by the block, as many of them at once as are staged ahead: each call wakes
 // the receiver. The first one after a pause does not wait for others; those that follow it do,
 // until they are as many or the reactor, which looks after them, says so.
 bool Peer::may_wait(Baton::Work work) {
-    if (work != k_outbox || link_ == nullptr || !few_wait()) return false;
+    if (work != k_outbox || link_ == nullptr) return false;
+    const std::uint64_t waiting = sender_.accepted() - sender_.taken();
+    if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_staged_copy_max ||
+        waiting >= limits::k_waiting_messages) {
+        return false;
+    }
     // relaxed, all three: what the holder of the baton writes, and a hint.
     if (stream_watched_.load(std::memory_order_relaxed)) {
         if (!stream_stalls_.load(std::memory_order_relaxed)) return true;
@@ -240,7 +214,6 @@ void Peer::relink() {
 
 void Peer::drain_outbox() {
     outbox_.drain([this](Stream&& message, const std::optional<Uuid>& target) {
-        handed_bytes_.fetch_sub(message.size(), std::memory_order_relaxed);  // relaxed: as in put
         accept(std::move(message), target);
     });
 }
@@ -312,8 +285,7 @@ std::uint64_t Peer::queued_messages() const {
 
 std::uint64_t Peer::queued_bytes() const {
     // relaxed: reported to people.
-    return queued_bytes_.load(std::memory_order_relaxed) +
-           handed_bytes_.load(std::memory_order_relaxed);
+    return queued_bytes_.load(std::memory_order_relaxed) + outbox_.octets();
 }
 
 void Peer::finish_sending_side() {

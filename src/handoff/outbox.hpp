@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cassert>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -28,28 +31,25 @@ class Outbox {
     /// Returns the message's number, or nothing once the count is sealed. Throws std::bad_alloc,
     /// and no number is taken then.
     std::optional<Baton::Count> push(Stream&& payload, const std::optional<Uuid>& target) {
-        auto node = Queue<Entry>::make_node(Entry{0, std::move(payload), target});
+        auto node = Entries::make_node({0, std::move(payload), target});
         const auto number = baton_.count_up();
         if (!number) return std::nullopt;
         node->value.number = *number;
-        queue_.push_node(std::move(node));
+        enqueue(std::move(node));
         return number;
     }
 
     /// The holder's own message, with the number it took with the baton: where that is the next
-    /// one, it goes straight to accept; otherwise drain yields it once its turn has come. True: it
-    /// was accepted.
+    /// one, it goes straight to accept; otherwise drain yields it once its turn has come.
     template <class Accept>
-    bool pass(Baton::Count number, Stream&& payload, const std::optional<Uuid>& target,
+    void pass(Baton::Count number, Stream&& payload, const std::optional<Uuid>& target,
               Accept&& accept) {
         if (number != drained_) {
-            queue_.push(Entry{number, std::move(payload), target});
-            return false;
+            return enqueue(Entries::make_node({number, std::move(payload), target}));
         }
         assert(early_.empty());  // nobody has a number beyond this one
         accept(std::move(payload), target);
         ++drained_;
-        return true;
     }
 
     /// Calls accept(payload, target) for each message whose turn has come.
@@ -63,18 +63,17 @@ class Outbox {
                 early_.emplace(entry.number, std::move(entry));
                 continue;
             }
-            ++drained_;
-            accept(std::move(entry.payload), entry.target);
+            yield(std::move(entry), accept);
             while (!early_.empty() && early_.begin()->first == drained_) {
-                auto node = early_.extract(early_.begin());
-                ++drained_;
-                accept(std::move(node.mapped().payload), node.mapped().target);
+                yield(std::move(early_.extract(early_.begin()).mapped()), accept);
             }
         }
     }
 
-    /// Is there nothing for drain to look at?
-    [[nodiscard]] bool empty() const { return queue_.empty(); }
+    /// Of the messages that wait in it. Any thread.
+    [[nodiscard]] std::uint64_t octets() const {
+        return octets_.load(std::memory_order_relaxed);  // relaxed: it bounds and reports
+    }
     /// Messages drained so far. For the one who drains.
     [[nodiscard]] Baton::Count drained() const { return drained_; }
 
@@ -85,8 +84,23 @@ class Outbox {
         std::optional<Uuid> target;
     };
 
+    using Entries = Queue<Entry>;
+
+    void enqueue(std::unique_ptr<Entries::Node> node) {
+        // relaxed: as in octets. Before it is queued: never fewer than none.
+        octets_.fetch_add(node->value.payload.size(), std::memory_order_relaxed);
+        queue_.push_node(std::move(node));
+    }
+    template <class Accept>
+    void yield(Entry&& entry, Accept& accept) {
+        octets_.fetch_sub(entry.payload.size(), std::memory_order_relaxed);  // relaxed: as above
+        ++drained_;
+        accept(std::move(entry.payload), entry.target);
+    }
+
     Baton& baton_;
-    Queue<Entry> queue_;
+    Entries queue_;
+    std::atomic<std::uint64_t> octets_{0};
 
     // Belong to the one who drains.
     Baton::Count drained_ = 0;

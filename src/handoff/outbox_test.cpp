@@ -47,18 +47,21 @@ TEST_CASE("the holder passes its own message on, unless another one comes first"
     Outbox outbox(baton);
     std::vector<std::string> passed;
     const auto pass = [&](Baton::Count number, const char* text) {
-        return outbox.pass(number, Stream(Chunk(text)), std::nullopt,
-                           [&passed](Stream&& message, const std::optional<Uuid>&) {
-                               passed.push_back(text_of(message));
-                           });
+        outbox.pass(number, Stream(Chunk(text)), std::nullopt,
+                    [&passed](Stream&& message, const std::optional<Uuid>&) {
+                        passed.push_back(text_of(message));
+                    });
     };
-    CHECK(pass(*baton.try_hold_and_count(), "a"));
+    pass(*baton.try_hold_and_count(), "a");
     CHECK(passed == std::vector<std::string>{"a"});
     const auto slow = *baton.count_up();  // of a thread that has yet to push
-    CHECK_FALSE(pass(*baton.count_up(), "c"));
-    CHECK(pass(slow, "b"));
-    CHECK(drain(outbox) == std::vector<std::string>{"c"});
-    CHECK(pass(*baton.count_up(), "d"));
+    pass(*baton.count_up(), "c!");
+    CHECK(passed == std::vector<std::string>{"a"});
+    CHECK(outbox.octets() == 2);
+    pass(slow, "b");
+    CHECK(drain(outbox) == std::vector<std::string>{"c!"});
+    CHECK(outbox.octets() == 0);
+    pass(*baton.count_up(), "d");
     CHECK(passed == std::vector<std::string>{"a", "b", "d"});
 }
 
