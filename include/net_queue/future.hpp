@@ -22,7 +22,9 @@ class Callbacks;
 
 /// A share in what becomes of a session's messages. It is a std::shared_ptr, and every message
 /// takes and drops one; so the last one that a thread dropped waits for the next that it takes of
-/// the same session, and neither touches the count. Thread safety: as std::shared_ptr.
+/// the same session, and neither touches the count.
+///
+/// Thread safety: as std::shared_ptr.
 class CompletionShare {
   public:
     CompletionShare() = default;
@@ -95,10 +97,10 @@ class Future {
 
     /// A put to nobody: done.
     Future() = default;
-    explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
-    explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
     /// The same, with the thread that calls back.
     explicit Future(const std::shared_ptr<detail::Callbacks>& callbacks) : callbacks_(callbacks) {}
+    explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
+    explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,
     /// Cancelled).

@@ -50,19 +50,18 @@ namespace detail {
 
 namespace {
 
-// The share that this thread dropped last, if it may still keep one.
+// The share that this thread dropped last. A thread that ends may still drop others.
+constinit thread_local bool t_spare_gone = false;
 struct Spare {
     std::shared_ptr<Completion> completion;
-    ~Spare() { t_gone = true; }
-    static constinit thread_local bool t_gone;
+    ~Spare() { t_spare_gone = true; }
 };
-constinit thread_local bool Spare::t_gone = false;
 thread_local Spare t_spare;
 
 }  // namespace
 
 CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion) {
-    if (!Spare::t_gone && t_spare.completion == completion) {
+    if (!t_spare_gone && t_spare.completion == completion) {
         completion_ = std::move(t_spare.completion);
     } else {
         completion_ = completion;
@@ -70,7 +69,7 @@ CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion) 
 }
 
 void CompletionShare::drop() noexcept {
-    if (!Spare::t_gone) t_spare.completion = std::move(completion_);
+    if (!t_spare_gone) t_spare.completion = std::move(completion_);
 }
 
 }  // namespace detail
@@ -143,7 +142,7 @@ std::vector<Future> Future::futures() const {
     std::vector<Future> futures;
     futures.reserve(tickets_.count());
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        futures.push_back(Future(detail::Tickets(tickets_[i])));
+        futures.push_back(Future(tickets_[i]));
     }
     return futures;
 }

@@ -10,8 +10,9 @@ namespace nq::detail {
 /// other callbacks and nothing else. The thread starts with the first callback.
 ///
 /// Owned by the communicator. Its futures, which may outlive it, look whether it is still there,
-/// and share it only as long as a callback of theirs is to come. Thread safety: all methods, from
-/// any thread.
+/// and share it only as long as a callback of theirs is to come.
+///
+/// Thread safety: all methods, from any thread.
 class Callbacks {
   public:
     using Call = std::function<void()>;

@@ -93,7 +93,7 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
 
 Inbox::Outcome Inbox::get_found(Found found, Lock& lock) {
     Outcome outcome = take(found);
-    if (!calls_.empty()) call_out(lock);
+    call_out(lock);
     return outcome;
 }
 

@@ -305,8 +305,8 @@ TEST_CASE("busy_poll: a wait after a short one keeps looking, one after a long o
     const auto looking = spent_waiting(reactor, k_poll);
     const auto sleeping = spent_waiting(reactor, k_poll);
     CHECK(looking > sleeping * 4);
-    // A deadline within the time for looking is no reason to begin with it, nor to end it, and nor
-    // does it begin anew: half of it is used up here.
+    // A deadline within the time for looking is no reason to begin with it, nor to end it, nor to
+    // begin anew.
     (void)spent_waiting(reactor, k_poll / 4);
     CHECK(looking > spent_waiting(reactor, k_poll) * 4);
     wire.poke();

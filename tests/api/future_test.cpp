@@ -368,9 +368,10 @@ TEST_CASE("future: threads make and drop those of several queues, and some when 
     REQUIRE(meet(server, second));
     constexpr int k_threads = 4;
     constexpr int k_puts = 200;
+    std::atomic<int> failed{0};
     std::vector<std::thread> threads;
     for (int t = 0; t < k_threads; ++t) {
-        threads.emplace_back([&first, &second] {
+        threads.emplace_back([&first, &second, &failed] {
             thread_local std::vector<Future> kept;  // they go with the thread
             for (int i = 0; i < k_puts; ++i) {
                 (void)first.put("1");  // dropped at once, as often as not one after the other
@@ -378,10 +379,12 @@ TEST_CASE("future: threads make and drop those of several queues, and some when 
                 if (i % 5 == 0) kept.push_back(future);
                 if (i % 7 == 0) kept.push_back(std::move(future));
             }
+            for (const Future& each : kept) failed += each.result() ? 0 : 1;
         });
     }
     for (int i = 0; i < k_threads * k_puts * 2; ++i) (void)server.get();
     for (std::thread& thread : threads) thread.join();
+    CHECK(failed == 0);
 }
 
 ON_EVERY_TRANSPORT("future: completes exactly once when the peer leaves") {

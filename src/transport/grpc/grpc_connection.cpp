@@ -129,7 +129,7 @@ Result<std::size_t> GrpcConnection::receive(std::span<const Target> targets) {
         // Nobody else touches a message that is held, so the copying needs no lock; and meanwhile
         // the next one comes.
         copying_ = true;
-        pump(lock);
+        start_reading_locked();
         lock.unlock();
         received = received_.read(targets);
         lock.lock();
