@@ -33,6 +33,11 @@ constexpr std::size_t k_read_ahead = 4 * KiB;
 /// beyond it the buffer doubles as octets arrive (WIRE.md, Framing).
 constexpr std::size_t k_trusted_size = 4 * MiB;
 
+/// Fresh pages fetched at once, ahead of the octets that will lie in them: enough that the system
+/// call does not show, little enough that the zeroes it writes are still in the cache when the
+/// octets replace them (measured from 64 KiB to 4 MiB).
+constexpr std::size_t k_page_run = 256 * KiB;
+
 /// The longest frame believed where octets may be lost unseen: a size that is really the middle of
 /// something else is below it once in 16 million, and 1 TiB takes a broker an hour and more.
 constexpr std::uint64_t k_plausible_frame = std::uint64_t{1} << 40;

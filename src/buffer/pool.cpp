@@ -1,27 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "buffer/pool.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
 #include <utility>
 
+#include "buffer/limits.hpp"
+
 namespace nq::detail {
+
+namespace {
+
+/// Asks for the pages from the one in which `begin` lies up to that in which `end` lies, that one
+/// not included. A system that can't (Linux before 5.14) will bring them as they are written.
+void fetch_pages(std::byte* begin, std::byte* end) noexcept {
+    static const auto k_page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto into_page = [](const std::byte* at) {
+        return reinterpret_cast<std::uintptr_t>(at) % k_page;
+    };
+    std::byte* const first = begin - into_page(begin);
+    std::byte* const last = end - into_page(end);
+    if (last > first) {
+        madvise(first, static_cast<std::size_t>(last - first), MADV_POPULATE_WRITE);
+    }
+}
+
+}  // namespace
 
 Buffer::Buffer(Buffer&& other) noexcept
     : pool_(std::move(other.pool_)),
       data_(std::exchange(other.data_, nullptr)),
-      capacity_(std::exchange(other.capacity_, 0)) {}
+      capacity_(std::exchange(other.capacity_, 0)),
+      ready_(other.ready_) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
     Buffer dropped(std::move(*this));
     pool_ = std::move(other.pool_);
     data_ = std::exchange(other.data_, nullptr);
     capacity_ = std::exchange(other.capacity_, 0);
+    ready_ = other.ready_;
     return *this;
 }
 
@@ -37,7 +63,7 @@ void Buffer::grow(std::size_t capacity, std::size_t whole) {
         std::memcpy(kept.data, data_, capacity_);
         pool_->release(data_, capacity_);
         data_ = kept.data;
-        capacity_ = kept.capacity;
+        capacity_ = ready_ = kept.capacity;
         return;
     }
     void* const moved = std::realloc(data_, capacity);
@@ -47,6 +73,15 @@ void Buffer::grow(std::size_t capacity, std::size_t whole) {
     }
     data_ = static_cast<std::byte*>(moved);
     capacity_ = capacity;
+}
+
+std::size_t Buffer::ready(std::size_t offset) noexcept {
+    assert(offset < capacity_);
+    if (offset >= ready_) {
+        ready_ = std::min(capacity_, offset + limits::k_page_run);
+        fetch_pages(data_ + offset, data_ + ready_);
+    }
+    return ready_;
 }
 
 std::shared_ptr<std::byte> Buffer::share() && {
@@ -83,15 +118,15 @@ Buffer BufferPool::acquire(std::size_t capacity) {
             std::byte* const block = idle_[index].back();
             idle_[index].pop_back();
             retained_bytes_ -= capacity;
-            return Buffer(shared_from_this(), block, capacity);
+            return Buffer(shared_from_this(), block, capacity, capacity);
         }
     } else if (const Block kept = take_large(capacity, capacity); kept.data != nullptr) {
-        return Buffer(shared_from_this(), kept.data, kept.capacity);
+        return Buffer(shared_from_this(), kept.data, kept.capacity, kept.capacity);
     }
     void* const block = std::malloc(capacity);
     if (block == nullptr) throw std::bad_alloc();
     if (index == k_classes) count_large();
-    return Buffer(shared_from_this(), static_cast<std::byte*>(block), capacity);
+    return Buffer(shared_from_this(), static_cast<std::byte*>(block), capacity, 0);
 }
 
 void BufferPool::release(std::byte* data, std::size_t capacity) noexcept {

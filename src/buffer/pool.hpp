@@ -33,18 +33,25 @@ class Buffer {
     /// REQUIRES: a block is held.
     void grow(std::size_t capacity, std::size_t whole = 0);
 
+    /// Up to where the block should be written next, from `offset` on: of memory never written yet
+    /// the pages of the next k_page_run octets, which one system call fetches for less than their
+    /// page faults would cost; else all. REQUIRES: offset < capacity().
+    [[nodiscard]] std::size_t ready(std::size_t offset) noexcept;
+
     /// Gives the block up; what it returns owns it from now on. Throws std::bad_alloc; the block
     /// has gone back to its pool then. REQUIRES: a block is held.
     [[nodiscard]] std::shared_ptr<std::byte> share() &&;
 
   private:
     friend class BufferPool;
-    Buffer(std::shared_ptr<BufferPool> pool, std::byte* data, std::size_t capacity)
-        : pool_(std::move(pool)), data_(data), capacity_(capacity) {}
+    Buffer(std::shared_ptr<BufferPool> pool, std::byte* data, std::size_t capacity,
+           std::size_t ready)
+        : pool_(std::move(pool)), data_(data), capacity_(capacity), ready_(ready) {}
 
     std::shared_ptr<BufferPool> pool_;
     std::byte* data_ = nullptr;
     std::size_t capacity_ = 0;
+    std::size_t ready_ = 0;  ///< octets whose pages are there, as far as we know
 };
 
 /// Memory for messages on their way in and blocks on their way out. Fresh pages are dear (each is

@@ -4,6 +4,11 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -11,8 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "buffer/limits.hpp"
+
 using nq::detail::Buffer;
 using nq::detail::BufferPool;
+namespace limits = nq::detail::limits;
 
 namespace {
 
@@ -21,6 +29,18 @@ constexpr std::size_t k_mib = 1024 * k_kib;
 
 /// Set, the next allocation by `new` on this thread fails.
 thread_local bool next_allocation_fails = false;
+
+std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
+/// Of the pages in which the octets lie, those that are in memory.
+std::size_t resident_pages(std::byte* begin, std::size_t octets) {
+    const std::size_t into_page = reinterpret_cast<std::uintptr_t>(begin) % page_size();
+    const std::size_t pages = (into_page + octets + page_size() - 1) / page_size();
+    std::vector<unsigned char> resident(pages);
+    REQUIRE(mincore(begin - into_page, pages * page_size(), resident.data()) == 0);
+    return static_cast<std::size_t>(
+        std::ranges::count_if(resident, [](unsigned char page) { return (page & 1) != 0; }));
+}
 
 }  // namespace
 
@@ -59,6 +79,30 @@ TEST_CASE("the pool never keeps more than its bound") {
         pool->trim();
         RC_ASSERT(pool->retained_bytes() == 0U);
     }));
+}
+
+TEST_CASE("the pages of a fresh block come a run at a time, ahead of what is written") {
+    const auto pool = BufferPool::create(0, 64 * k_mib);
+    {
+        Buffer buffer = pool->acquire(32 * k_mib);
+        const std::size_t untouched = 16 * k_mib;
+        REQUIRE(resident_pages(buffer.data() + untouched, 4 * k_mib) == 0);
+        const std::size_t end = buffer.ready(untouched);
+        CHECK(end == untouched + limits::k_page_run);
+        CHECK(buffer.ready(end - 1) == end);
+        // At each border there may be one more.
+        const std::size_t fetched = resident_pages(buffer.data() + untouched, 4 * k_mib);
+        CHECK(fetched >= limits::k_page_run / page_size());
+        CHECK(fetched <= limits::k_page_run / page_size() + 1);
+
+        std::size_t runs = 0;
+        for (std::size_t at = end; at < buffer.capacity(); at = buffer.ready(at)) ++runs;
+        CHECK(runs == (buffer.capacity() - end) / limits::k_page_run);
+        CHECK(resident_pages(buffer.data() + untouched, 16 * k_mib) >=
+              16 * k_mib / page_size() - 1);
+    }
+    Buffer kept = pool->acquire(32 * k_mib);
+    CHECK(kept.ready(0) == kept.capacity());
 }
 
 TEST_CASE("a dropped block is the next one's memory") {
