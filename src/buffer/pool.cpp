@@ -2,7 +2,6 @@
 #include "buffer/pool.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -20,10 +19,13 @@ namespace nq::detail {
 
 namespace {
 
+/// The system's, nearly everywhere.
+constexpr std::uintptr_t k_page = 4096;
+
 /// Asks for the pages from the one in which `begin` lies up to that in which `end` lies, that one
-/// not included. A system that can't (Linux before 5.14) will bring them as they are written.
+/// not included. A system that can't (larger pages, Linux before 5.14) will bring them as they are
+/// written.
 void fetch_pages(std::byte* begin, std::byte* end) noexcept {
-    static const auto k_page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
     const auto into_page = [](const std::byte* at) {
         return reinterpret_cast<std::uintptr_t>(at) % k_page;
     };

@@ -208,7 +208,7 @@ def kept_headers(file: File) -> Iterator[Finding]:
     for line, _, name in _includes(file):
         for pattern, folder in tidy.KEPT_HEADERS:
             if file.folder not in (None, folder) and re.fullmatch(pattern, name):
-                yield Finding("kept", line, f"<{name}>: only src/{folder} speaks to that library")
+                yield Finding("kept", line, f"<{name}>: only src/{folder} may include it")
 
 
 def machine_paths(file: File) -> Iterator[Finding]:

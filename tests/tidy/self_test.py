@@ -67,6 +67,7 @@ CASES = (
     ("system", SOURCE, "#include <sys/socket.h>\n", "#include <sys/types.h>\n"),
     ("kept", "src/transport/tcp/a.cpp", "#include <grpcpp/channel.h>\n",
      "#include <grp.h>\n"),
+    ("kept", "src/io/a.cpp", "#include <sys/mman.h>\n", "#include <sys/socket.h>\n"),
     ("system", "src/communicator/a.cpp", "#include <unistd.h>\n", "#include <thread>\n"),
     ("machine", "README.md", "see /" + "work/a", "see build/work/a, net/" + "work"),
     ("machine", "scripts/a.sh", "cd /" + "root/a", "${tree}/" + "root"),

@@ -44,7 +44,7 @@ PUBLIC = {
 
 
 # Files that are tests or serve them.
-TESTS = r"_test\.cpp$|^tests/|^testing/|/conformance\w*\.[ch]pp$"
+TESTS = r"_test\.cpp$|^tests/|^testing/|/conformance\w*\.[ch]pp$|_script\.hpp$"
 
 
 class Ban(NamedTuple):
@@ -81,13 +81,13 @@ BANNED = (
 
 # Headers of system calls and of TLS, and the only folder of src/ that may include them.
 SYSTEM_HEADERS = (
-    r"sys/(?!types\.h)[\w./]+|unistd\.h|fcntl\.h|poll\.h|netdb\.h|netinet/[\w.]+|arpa/[\w.]+"
+    r"sys/(?!types\.h|mman\.h)[\w./]+|unistd\.h|fcntl\.h|poll\.h|netdb\.h|netinet/[\w.]+|arpa/[\w.]+"
     r"|pthread\.h|signal\.h|linux/[\w.]+|ifaddrs\.h|openssl/[\w.]+"
 )
 SYSTEM_FOLDER = "io"
 
-# Libraries that one folder of src/ keeps to itself.
-KEPT_HEADERS = ((r"grpc(?:pp)?/[\w./]+", "transport/grpc"),)
+# Headers that one folder of src/ keeps to itself: of a library, of memory.
+KEPT_HEADERS = ((r"grpc(?:pp)?/[\w./]+", "transport/grpc"), (r"sys/mman\.h", "buffer"))
 
 # The session is pure: none of these among the undefined symbols of its archive.
 IMPURE = (
