@@ -165,7 +165,7 @@ class HostileTest(MqttTest):
         ini = frame(self.friend.own_id.bytes)
         for name in ("x", "", hexes.upper(), "{" + hexes[2:] + "}", str(self.friend.own_id),
                      hexes + "0", hexes[1:], "\u00e4" * 16, "y" * 60_000):
-            for prefix in ("c2s/", "s2c/", "nq/gone/", "C2S/"):
+            for prefix in ("c2s/", "s2c/", "nq/gone/", "nq/down/", "C2S/"):
                 if prefix + name != f"s2c/{hexes}":
                     self.hostile.publish(prefix + name, ini)
         self.server.expect(r"log warning \S+ ignored \d+ messages .* belong to no stream .*")
@@ -206,6 +206,31 @@ class HostileTest(MqttTest):
             self.hostile.publish(f"c2s/{names[number % 4]}", payload)
             if number % 10 == 0:
                 self.assert_echoes(self.friend)
+
+
+class KilledServerTest(MqttTest):
+    def test_its_clients_are_told_at_once_and_another_server_goes_on(self):
+        server, client = self.pair()
+        server.process.kill()
+        with self.assertRaisesRegex(AssertionError, f"the server {server.id} .* without a goodbye"):
+            client.get()
+        server, client = self.pair()
+        # Wills of others are not minded.
+        stranger = self.stranger()
+        for name in (uuid.uuid4().hex, client.id.hex, server.id.hex.upper()):
+            stranger.publish(f"nq/down/{name}", b"")
+        self.assert_message_arrives(server, client)
+
+    def pair(self):
+        server = self.mqtt("server")
+        client = self.mqtt("client")
+        server.expect(f"ini {client.id}")
+        self.assert_message_arrives(server, client)
+        return server, client
+
+    def assert_message_arrives(self, server, client):
+        server.put(b"there")
+        self.assert_message(client.get(), server.id, b"there")
 
 
 class BrokenStreamTest(MqttTest):

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/mqtt/mqtt_connection.hpp"
 
+#include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "transport/mqtt/mqtt_link.hpp"
@@ -46,7 +48,28 @@ Result<std::size_t> MqttConnection::receive(std::span<const Target> targets) {
     auto received = link_->receive(shared_from_this(), targets);
     // What came before the loss of the link can still be had.
     if (lost_.load(std::memory_order_acquire) && (!received || *received == 0)) return failure_;
+    if (role_ == Role::client && received) note_beginning(targets, *received);
     return received;
+}
+
+void MqttConnection::note_beginning(std::span<const Target> targets, std::size_t received) {
+    std::size_t begun = begun_.load(std::memory_order_relaxed);  // relaxed: only this thread writes
+    if (begun == k_beginning || received == 0) return;
+    for (const Target target : targets) {
+        const auto came = target.first(std::min(target.size(), received));
+        const auto part = came.first(std::min(came.size(), k_beginning - begun));
+        std::ranges::copy(part, beginning_.begin() + static_cast<std::ptrdiff_t>(begun));
+        begun += part.size();
+        received -= came.size();
+    }
+    begun_.store(begun, std::memory_order_release);  // release: pairs with began_with
+}
+
+bool MqttConnection::began_with(std::span<const std::byte> opening) const {
+    assert(opening.size() <= k_beginning);
+    // acquire: the octets were written before.
+    return begun_.load(std::memory_order_acquire) >= opening.size() &&
+           std::equal(opening.begin(), opening.end(), beginning_.begin());
 }
 
 void MqttConnection::finish_sending() {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,7 +21,8 @@ class MqttLink;
 /// comes on another. A broker knows no connections, so an end is known only to who makes it:
 /// - a client that closes without finish_sending leaves no goodbye, and the broker tells the server
 ///   that it has gone; after finish_sending it tells nobody;
-/// - a server's finish_sending ends both directions here, since nothing more can be expected.
+/// - a server's finish_sending ends both directions here, since nothing more can be expected; one
+///   whose link ends without a goodbye is told of by the broker, too.
 ///
 /// Held by its users and, until it is closed or lost, by the link; holds the link.
 /// Thread safety: as Connection.
@@ -50,18 +53,25 @@ class MqttConnection final : public Connection,
     void lose(Failure failure, bool all_read);
 
     // For the link, any thread.
-    [[nodiscard]] const Uuid& client() const { return incoming_.client; }
+    [[nodiscard]] const Uuid& client() const { return incoming_.peer; }
     [[nodiscard]] const mqtt::Topic& incoming() const { return incoming_; }
     [[nodiscard]] const mqtt::Topic& outgoing() const { return outgoing_; }
     /// What the stream that comes begins with, if that is known; and another one of that client.
     [[nodiscard]] std::span<const std::byte> opening() const { return opening_; }
+    /// Did what came begin with these octets? False while fewer came. REQUIRES: client; no more
+    /// than k_beginning.
+    [[nodiscard]] bool began_with(std::span<const std::byte> opening) const;
     /// It said goodbye.
     [[nodiscard]] bool finished() const;
 
     bool waits_to_send = false;  ///< belongs to MqttOutlet, guarded by its mutex
 
   private:
+    /// The octets that tell who sends the stream: an ini (WIRE.md, Framing).
+    static constexpr std::size_t k_beginning = 24;
+
     void tell_lost();
+    void note_beginning(std::span<const Target> targets, std::size_t received);
     [[nodiscard]] bool closed() const;
 
     // Constant after construction.
@@ -84,6 +94,8 @@ class MqttConnection final : public Connection,
     std::atomic<bool> lost_{false};
     Failure failure_;        ///< why it is lost; written before lost_ is set
     bool all_read_ = false;  ///< the same
+    std::array<std::byte, k_beginning> beginning_{};  ///< client: of what came
+    std::atomic<std::size_t> begun_{0};               ///< so many octets of it are there
 };
 
 }  // namespace nq::detail

@@ -35,13 +35,12 @@ MqttLink::MqttLink(std::shared_ptr<Connection> beneath, Role role, MqttOptions o
 
 void MqttLink::start() {
     beneath_->set_handler(shared_from_this());
-    mqtt::Connect connect{
+    const mqtt::Connect connect{
         .id = options_.id,
         .user = options_.broker.user,
         .password = options_.broker.password,
         .keep_alive = static_cast<std::uint16_t>(options_.broker.keep_alive.count()),
-        .will = {}};
-    if (role_ == Role::client) connect.will = mqtt::Topic{Channel::gone, options_.id};
+        .will = mqtt::Topic{role_ == Role::client ? Channel::gone : Channel::down, options_.id}};
     say(Chunk::take(mqtt::encode(connect)));
     deadline_ = reactor().call_after(options_.handshake, [this] {
         lose({Errc::connection_reset, {}, "it does not answer; is it an MQTT broker?"});
@@ -53,7 +52,7 @@ void MqttLink::release() {
     const auto self = shared_from_this();
     needed_ = false;
     events_ = Events{};
-    if (connections_.empty()) leave(true);
+    if (connections_.empty()) leave(!deserted_);
 }
 
 Result<Connection::Sent> MqttLink::send(const Sender& sender, std::span<const Chunk> chunks) {
@@ -78,7 +77,7 @@ void MqttLink::part(const Sender& connection) {
         self->remove(connection);
         if (self->needed_ || !self->connections_.empty()) return;
         self->departing_ = connection;
-        self->leave(true);
+        self->leave(!self->deserted_);
     };
     if (reactor().on_reactor_thread()) return task();
     reactor().post(task);
@@ -86,11 +85,11 @@ void MqttLink::part(const Sender& connection) {
 
 void MqttLink::forget(const Sender& connection) {
     const auto self = shared_from_this();
+    if (connections_.contains(connection) && !connection->finished()) deserted_ = true;
     remove(connection);
     outlet_.forget(connection);
     if (departing_ == connection) departing_.reset();
-    if (role_ == Role::client) return leave(connection->finished());
-    if (!needed_ && connections_.empty()) leave(true);
+    if (role_ == Role::client || (!needed_ && connections_.empty())) leave(!deserted_);
 }
 
 void MqttLink::add(const Sender& connection) {
@@ -169,10 +168,10 @@ void MqttLink::handle(const mqtt::Connack& connack) {
     if (connack.code != 0) return lose(refused(connack.code));
     state_ = State::subscribing;
     const std::string own = mqtt::Topic{Channel::to_client, options_.id}.to_string();
-    const std::array<std::string_view, 1> client{own};
+    const std::array<std::string_view, 2> client{own, mqtt::k_all_down};
     const std::array<std::string_view, 2> server{mqtt::k_all_to_server, mqtt::k_all_gone};
-    say(Chunk::take(role_ == Role::client ? mqtt::encode_subscribe(k_subscription, client)
-                                          : mqtt::encode_subscribe(k_subscription, server)));
+    say(Chunk::take(
+        mqtt::encode_subscribe(k_subscription, role_ == Role::client ? client : server)));
 }
 
 void MqttLink::handle(const mqtt::Suback& suback) {
@@ -204,18 +203,22 @@ void MqttLink::handle(const mqtt::Suback& suback) {
 
 // False: more of the payload is needed first.
 bool MqttLink::route(const mqtt::Publish& publish) {
-    const auto& [channel, client] = publish.topic;
-    if (channel == Channel::gone && role_ == Role::server) {
+    const auto& [channel, peer] = publish.topic;
+    if (channel == (role_ == Role::server ? Channel::gone : Channel::down)) {
         inlet_.skip_payload();
-        handle_gone(client);
+        if (role_ == Role::server) {
+            handle_gone(peer);
+        } else {
+            handle_down(peer);
+        }
         return true;
     }
-    const auto known = routes_.find(client);
+    const auto known = routes_.find(peer);
     if (known != routes_.end() && known->second->incoming() == publish.topic) {
         inlet_.deliver_to(known->second);
         return true;
     }
-    auto opening = options_.opening ? options_.opening(client) : std::vector<std::byte>();
+    auto opening = options_.opening ? options_.opening(peer) : std::vector<std::byte>();
     const auto begins = begins_stream(publish, opening);
     if (!begins) return false;
     if (!*begins) {
@@ -224,7 +227,7 @@ bool MqttLink::route(const mqtt::Publish& publish) {
         return true;
     }
     const auto connection = std::make_shared<MqttConnection>(
-        shared_from_this(), role_, client, publish.topic.to_string() + " at " + broker_.to_string(),
+        shared_from_this(), role_, peer, publish.topic.to_string() + " at " + broker_.to_string(),
         std::move(opening));
     add(connection);
     inlet_.deliver_to(connection);
@@ -255,12 +258,27 @@ void MqttLink::handle_gone(const Uuid& client) {
     const auto known = routes_.find(client);
     if (known == routes_.end()) return;
     const Sender connection = known->second;
+    end_stream(connection, {Errc::connection_reset, client,
+                            "lost the connection with " + connection->peer_name() +
+                                ": it has gone without a goodbye"});
+}
+
+// One that is gone for long may be told of late: only the server that speaks here counts.
+void MqttLink::handle_down(const Uuid& server) {
+    const auto known = routes_.find(options_.id);
+    if (known == routes_.end() || !options_.opening) return;
+    const Sender connection = known->second;
+    if (!connection->began_with(options_.opening(server))) return;
+    end_stream(connection, {Errc::stream_broken, server,
+                            "the server " + server.to_string() + " at the MQTT broker " +
+                                broker_.to_string() + " has gone without a goodbye"});
+}
+
+// All that came of it before was read.
+void MqttLink::end_stream(const Sender& connection, Failure failure) {
     remove(connection);
     outlet_.forget(connection);
-    connection->lose(
-        {Errc::connection_reset, client,
-         "lost the connection with " + connection->peer_name() + ": it has gone without a goodbye"},
-        true);
+    connection->lose(std::move(failure), true);
 }
 
 void MqttLink::ignore() {

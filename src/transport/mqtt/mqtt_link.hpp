@@ -87,6 +87,8 @@ class MqttLink final : public ConnectionHandler, public std::enable_shared_from_
     [[nodiscard]] std::optional<bool> begins_stream(const mqtt::Publish& publish,
                                                     std::span<const std::byte> opening);
     void handle_gone(const Uuid& client);
+    void handle_down(const Uuid& server);
+    void end_stream(const Sender& connection, Failure failure);
     void ignore();
     void add(const Sender& connection);
     void remove(const Sender& connection);
@@ -115,6 +117,7 @@ class MqttLink final : public ConnectionHandler, public std::enable_shared_from_
     bool needed_ = true;  ///< release was not called yet
     bool dispatching_ = false;
     bool half_closed_ = false;
+    bool deserted_ = false;  ///< somebody was left without a goodbye: the broker shall tell
     std::unordered_set<Sender> connections_;   ///< open ones
     std::unordered_map<Uuid, Sender> routes_;  ///< those that receive, by client
     Sender departing_;                         ///< waits for the end of the goodbye

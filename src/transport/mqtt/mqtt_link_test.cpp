@@ -1,160 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The MQTT transport against a broker that is a script.
-#include "transport/mqtt/mqtt_link.hpp"
-
 #include <doctest/doctest.h>
 
-#include <array>
 #include <cctype>
 
-#include "transport/conformance.hpp"
-#include "transport/memory/memory_transport.hpp"
+#include "transport/mqtt/mqtt_script.hpp"
 
 namespace nq::detail::conformance {
-
-namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-std::string text_of(const mqtt::Octets& octets) {
-    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
-
-/// Two octets and more, as text.
-std::string octets(std::initializer_list<int> values) {
-    std::string text;
-    for (const int value : values) text += static_cast<char>(value);
-    return text;
-}
-
-std::string publish(const std::string& topic, const std::string& payload, int flags = 0) {
-    const std::size_t length = 2 + topic.size() + payload.size();
-    REQUIRE(length < 128 * 128);
-    return octets({0x30 | flags, static_cast<int>(length % 128 | 128),
-                   static_cast<int>(length / 128), 0, static_cast<int>(topic.size())}) +
-           topic + payload;
-}
-
-const Uuid k_own = *Uuid::parse("00112233445566778899aabbccddeeff");
-const Uuid k_other = *Uuid::parse("ffeeddccbbaa99887766554433221100");
-const std::string k_connack = octets({0x20, 2, 0, 0});
-const std::string k_suback_client = octets({0x90, 3, 0, 1, 0});
-const std::string k_suback_server = octets({0x90, 4, 0, 1, 0, 0});
-
-MqttOptions options_with(Uuid id) {
-    MqttOptions options;
-    options.id = id;
-    return options;
-}
-
-/// A broker that is nothing but a script: what the transport says is heard, octet by octet, and
-/// what it is told is written here.
-struct Script {
-    explicit Script(MqttOptions with = options_with(k_own), const MemoryOptions& wires = {})
-        : options(std::move(with)),
-          network(MemoryNetwork::create(wires)),
-          transport(make_mqtt_transport(make_memory_transport(network), options)) {
-        std::array<Reactor*, 1> reactors{&reactor};
-        door = std::move(*make_memory_transport(network)->listen(
-            reactors, {"broker", 0},
-            [this](auto link) {
-                broker = std::make_shared<Talker>(link);
-                broker->start();
-            },
-            nullptr));
-    }
-    ~Script() {
-        listener.reset();
-        dial.reset();
-        if (connection) connection->close();
-        for (const auto& each : accepted) each->close();
-        if (broker) broker->connection().close();
-        for (int i = 0; i < 20; ++i) reactor.run_once(TimePoint());
-    }
-
-    /// A client of the transport under test.
-    void begin_dial() {
-        dial = transport->dial(reactor, door->location(), [this](auto result) {
-            if (result) connection = *result;
-            outcome = std::move(result);
-        });
-    }
-    /// A server of it.
-    void begin_listen() {
-        std::array<Reactor*, 1> reactors{&reactor};
-        listener = std::move(*transport->listen(
-            reactors, door->location(), [this](auto came) { accepted.push_back(came); },
-            [this](LogLevel, const std::string& text) { log.push_back(text); }));
-    }
-    void run_until(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + k_deadline;
-        while (!condition()) {
-            REQUIRE(std::chrono::steady_clock::now() < deadline);
-            reactor.run_once(deadline);
-        }
-    }
-    void settle() {
-        for (int i = 0; i < 20; ++i) reactor.run_once(TimePoint());
-    }
-    /// Waits until the transport has said exactly this since the last time.
-    void hear(const std::string& expected) {
-        run_until([&] { return broker != nullptr && broker->heard.size() >= expected.size(); });
-        CHECK((broker->heard == expected));
-        broker->heard.clear();
-    }
-    void say(const std::string& text) { broker->say(Chunk::copy_of(text)); }
-    void open_client() {
-        begin_dial();
-        hear_connect(mqtt::Topic{mqtt::Channel::gone, options.id});
-        say(k_connack);
-        hear_octets(43);
-        say(k_suback_client);
-        run_until([&] { return outcome.has_value(); });
-        REQUIRE(outcome->has_value());
-        hear(octets({0xc0, 0}));  // the first sign of life
-    }
-    void open_server() {
-        begin_listen();
-        hear_connect(std::nullopt);
-        say(k_connack);
-        hear_octets(24);
-        say(k_suback_server);
-        run_until([&] { return !log.empty(); });
-        hear(octets({0xc0, 0}));
-    }
-    void hear_connect(std::optional<mqtt::Topic> will) {
-        const auto keep_alive = static_cast<std::uint16_t>(options.broker.keep_alive.count());
-        hear(text_of(mqtt::encode(mqtt::Connect{.id = options.id,
-                                                .user = options.broker.user,
-                                                .password = options.broker.password,
-                                                .keep_alive = keep_alive,
-                                                .will = will})));
-    }
-    void hear_octets(std::size_t n) {
-        run_until([&] { return broker->heard.size() >= n; });
-        CHECK(broker->heard.size() == n);
-        broker->heard.clear();
-    }
-
-    const MqttOptions options;
-    Reactor reactor;
-    std::shared_ptr<MemoryNetwork> network;
-    std::shared_ptr<Transport> transport;
-    std::unique_ptr<Listener> door;
-    std::shared_ptr<Talker> broker;
-    std::unique_ptr<Dial> dial;
-    std::unique_ptr<Listener> listener;
-    std::optional<Result<std::shared_ptr<Connection>>> outcome;
-    std::shared_ptr<Connection> connection;
-    std::vector<std::shared_ptr<Connection>> accepted;
-    std::vector<std::string> log;
-};
-
-std::string own_topic(const char* prefix) { return prefix + k_own.hex(); }
-
-}  // namespace
 
 TEST_CASE("mqtt: what a client says, octet for octet") {
     Script script;
@@ -167,9 +19,10 @@ TEST_CASE("mqtt: what a client says, octet for octet") {
                                            .will = mqtt::Topic{mqtt::Channel::gone, k_own}})));
     CHECK_FALSE(script.outcome.has_value());
     script.say(k_connack);
-    script.hear(octets({0x82, 41, 0, 1, 0, 36}) + own_topic("s2c/") + octets({0}));
+    script.hear(octets({0x82, 53, 0, 1, 0, 36}) + own_topic("s2c/") + octets({0, 0, 9}) +
+                "nq/down/+" + octets({0}));
     CHECK_FALSE(script.outcome.has_value());  // before it is subscribed nothing may be published
-    script.say(k_suback_client);
+    script.say(k_suback);
     script.run_until([&] { return script.outcome.has_value(); });
     const auto client = std::make_shared<Talker>(script.connection);
     client->start();
@@ -194,12 +47,16 @@ TEST_CASE("mqtt: what a client says, octet for octet") {
 TEST_CASE("mqtt: what a server says and whom it hears") {
     Script script;
     script.begin_listen();
-    script.hear(text_of(mqtt::encode(
-        mqtt::Connect{.id = k_own, .user = "", .password = "", .keep_alive = 30, .will = {}})));
+    script.hear(
+        text_of(mqtt::encode(mqtt::Connect{.id = k_own,
+                                           .user = "",
+                                           .password = "",
+                                           .keep_alive = 30,
+                                           .will = mqtt::Topic{mqtt::Channel::down, k_own}})));
     script.say(k_connack);
     script.hear(octets({0x82, 22, 0, 1, 0, 5}) + "c2s/+" + octets({0, 0, 9}) + "nq/gone/+" +
                 octets({0}));
-    script.say(k_suback_server);
+    script.say(k_suback);
     script.hear(octets({0xc0, 0}));
     const std::string topic = k_other.hex();
     script.say(publish("c2s/" + topic, "hi"));
@@ -239,6 +96,59 @@ TEST_CASE("mqtt: a client that goes and comes back in one breath begins another 
     CHECK(before->heard == "old words");
     CHECK(before->lost == 1);
     CHECK(after->heard == "new");
+}
+
+TEST_CASE("mqtt: a server that goes without a goodbye is told of, and no other one is meant") {
+    MqttOptions options = options_with(k_own);
+    options.opening = [](const Uuid& server) {
+        const auto& bytes = server.octets();
+        return std::vector<std::byte>(bytes.begin(), bytes.end());
+    };
+    Script script(options);
+    script.open_client();
+    const auto client = std::make_shared<Talker>(script.connection);
+    client->start();
+    const auto& bytes = k_other.octets();
+    const std::string opening(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string stream = own_topic("s2c/");
+    const std::string down = publish("nq/down/" + k_other.hex(), "");
+    script.say(down);  // of one before: this client has not heard it
+    script.say(publish(stream, opening.substr(0, 7)) + down);
+    script.say(publish("nq/down/" + k_own.hex(), "") + publish("nq/gone/" + k_own.hex(), ""));
+    script.say(publish(stream, opening.substr(7) + "hello"));
+    script.run_until([&] { return client->heard == opening + "hello"; });
+    script.say(publish("nq/down/" + k_own.hex(), ""));  // another server
+    script.settle();
+    CHECK(client->lost == 0);
+    script.say(publish(stream, "last words") + down);
+    script.run_until([&] { return client->lost == 1; });
+    CHECK(client->heard == opening + "hello" + "last words");
+    CHECK(contains(client->complaint, "has gone without a goodbye"));
+    CHECK(contains(client->complaint, k_other.to_string()));
+}
+
+TEST_CASE("mqtt: a broker that tells nothing of servers is good enough for a client") {
+    Script script;
+    script.begin_dial();
+    script.run_until([&] { return script.broker != nullptr; });
+    script.say(k_connack + octets({0x90, 4, 0, 1, 0, 0x80}));
+    script.run_until([&] { return script.outcome.has_value(); });
+    CHECK(script.outcome->has_value());
+}
+
+TEST_CASE("mqtt: a server that leaves somebody without a goodbye leaves the broker its will") {
+    for (const bool goodbye : {true, false}) {
+        CAPTURE(goodbye);
+        Script script;
+        script.open_server();
+        script.say(publish("c2s/" + k_other.hex(), "hi"));
+        script.run_until([&] { return script.accepted.size() == 1; });
+        if (goodbye) script.accepted[0]->finish_sending();
+        script.accepted[0]->close();
+        script.listener.reset();
+        script.run_until([&] { return script.broker->ended; });
+        CHECK(script.broker->heard == (goodbye ? octets({0xe0, 0}) : ""));
+    }
 }
 
 TEST_CASE("mqtt: refusals of a broker") {
@@ -436,7 +346,7 @@ TEST_CASE("mqtt: a broker restart ends every connection, and the server subscrib
     CHECK(server->connection().send(chunks).error().code == Errc::stream_broken);
     script.run_until([&] { return script.broker != before; });
     script.run_until([&] { return !script.broker->heard.empty(); });
-    script.say(k_connack + k_suback_server + publish("c2s/" + k_other.hex(), "me again"));
+    script.say(k_connack + k_suback + publish("c2s/" + k_other.hex(), "me again"));
     script.run_until([&] { return script.accepted.size() == 2; });
     CHECK(script.log.size() == 3);  // subscribed, went away, subscribed
 }
@@ -447,7 +357,7 @@ TEST_CASE("mqtt: a broker that ends the link as soon as it stands is dialled wit
     const auto begun = std::chrono::steady_clock::now();
     for (std::size_t links = 1; links <= 5; ++links) {
         script.run_until([&] { return script.broker != nullptr && !script.broker->heard.empty(); });
-        script.say(k_connack + k_suback_server);
+        script.say(k_connack + k_suback);
         script.run_until([&] { return script.log.size() == 2 * links - 1; });  // subscribed
         const auto before = script.broker;
         script.network->lose_connections();

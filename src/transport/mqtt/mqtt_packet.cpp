@@ -9,10 +9,11 @@ namespace nq::detail::mqtt {
 
 namespace {
 
-constexpr std::array<std::pair<Channel, std::string_view>, 3> k_prefixes{{
+constexpr std::array<std::pair<Channel, std::string_view>, 4> k_prefixes{{
     {Channel::to_server, "c2s/"},
     {Channel::to_client, "s2c/"},
     {Channel::gone, "nq/gone/"},
+    {Channel::down, "nq/down/"},
 }};
 constexpr std::size_t k_hex_size = 2 * Uuid::k_size;
 
@@ -123,16 +124,16 @@ std::optional<Packet> parse_publish(std::span<const std::byte>& octets, const He
 
 }  // namespace
 
-std::string Topic::to_string() const { return std::string(prefix_of(channel)) + client.hex(); }
+std::string Topic::to_string() const { return std::string(prefix_of(channel)) + peer.hex(); }
 
 std::optional<Topic> parse_topic(std::string_view text) {
     for (const auto& [channel, prefix] : k_prefixes) {
         if (text.size() != prefix.size() + k_hex_size || !text.starts_with(prefix)) continue;
         const std::string_view hex = text.substr(prefix.size());
-        const auto client = Uuid::parse(hex);
+        const auto peer = Uuid::parse(hex);
         // Upper case is another topic.
-        if (!client || client->hex() != hex) return std::nullopt;
-        return Topic{channel, *client};
+        if (!peer || peer->hex() != hex) return std::nullopt;
+        return Topic{channel, *peer};
     }
     return std::nullopt;
 }

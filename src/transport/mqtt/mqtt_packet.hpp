@@ -36,19 +36,20 @@ namespace nq::detail::mqtt {
 //     PUBLISH   = as above                 flags: %x01 retained, %x06 QoS, %x08 sent before
 //     PINGRESP  = %xD0 %x00
 //
-//     topic     = ( "c2s/" / "s2c/" / "nq/gone/" ) 32 lower-case hexadecimal digits
+//     topic     = ( "c2s/" / "s2c/" / "nq/gone/" / "nq/down/" ) 32 lower-case hexadecimal digits
 
 /// What is published on a topic of ours.
 enum class Channel {
     to_server,  ///< c2s/: a client's stream
     to_client,  ///< s2c/: the server's stream for a client
     gone,       ///< nq/gone/: the client's link ended without goodbye (its will)
+    down,       ///< nq/down/: the server's did
 };
 
-/// A topic of ours: a channel of one client.
+/// A topic of ours: a channel of one peer, which is a client but for `down`.
 struct Topic {
     Channel channel = Channel::to_server;
-    Uuid client;
+    Uuid peer;
 
     [[nodiscard]] std::string to_string() const;
     friend bool operator==(const Topic&, const Topic&) = default;
@@ -58,6 +59,7 @@ struct Topic {
 
 constexpr std::string_view k_all_to_server = "c2s/+";
 constexpr std::string_view k_all_gone = "nq/gone/+";
+constexpr std::string_view k_all_down = "nq/down/+";
 
 /// Octets of the longest topic of ours: nq/gone/ and 32 digits.
 constexpr std::size_t k_topic_max = 40;

@@ -86,10 +86,11 @@ constexpr std::string_view k_hex = "00112233445566778899aabbccddeeff";
 
 }  // namespace
 
-TEST_CASE("topics: three channels, in exactly one form") {
+TEST_CASE("topics: four channels, in exactly one form") {
     for (const auto& [channel, text] : {std::pair{Channel::to_server, "c2s/"},
                                         {Channel::to_client, "s2c/"},
-                                        {Channel::gone, "nq/gone/"}}) {
+                                        {Channel::gone, "nq/gone/"},
+                                        {Channel::down, "nq/down/"}}) {
         const Topic topic{channel, k_id};
         CHECK(topic.to_string() == std::string(text) + std::string(k_hex));
         CHECK((parse_topic(topic.to_string()) == std::optional(topic)));
@@ -137,7 +138,7 @@ TEST_CASE("SUBSCRIBE, PINGREQ, DISCONNECT: as the standard has them") {
 TEST_CASE("PUBLISH: what was encoded is parsed, however it is cut") {
     rc::check([] {
         const auto channel =
-            *rc::gen::element(Channel::to_server, Channel::to_client, Channel::gone);
+            *rc::gen::element(Channel::to_server, Channel::to_client, Channel::gone, Channel::down);
         const Topic topic{channel, any_uuid()};
         const auto bits = *rc::gen::inRange(0, 29);
         const auto size = std::min<std::size_t>(

@@ -18,9 +18,9 @@ struct MqttOptions {
     BrokerOptions broker;
     /// Octets of the largest payload published.
     std::size_t payload_size = std::size_t{64} << 10;
-    /// The octets that every stream of that client begins with (absent: any). A broker knows no
+    /// The octets that every stream of that peer begins with (absent: any). A broker knows no
     /// connections: what begins otherwise is the rest of a stream that is over, or a stranger's.
-    std::function<std::vector<std::byte>(const Uuid& client)> opening;
+    std::function<std::vector<std::byte>(const Uuid& peer)> opening;
     /// For the broker to let us in and take the subscription.
     std::chrono::milliseconds handshake = std::chrono::seconds{10};
 };
