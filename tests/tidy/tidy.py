@@ -81,8 +81,8 @@ BANNED = (
 
 # Headers of system calls and of TLS, and the only folder of src/ that may include them.
 SYSTEM_HEADERS = (
-    r"sys/(?!types\.h|mman\.h)[\w./]+|unistd\.h|fcntl\.h|poll\.h|netdb\.h|netinet/[\w.]+|arpa/[\w.]+"
-    r"|pthread\.h|signal\.h|linux/[\w.]+|ifaddrs\.h|openssl/[\w.]+"
+    r"sys/(?!types\.h|mman\.h)[\w./]+|unistd\.h|fcntl\.h|poll\.h|netdb\.h|netinet/[\w.]+"
+    r"|arpa/[\w.]+|pthread\.h|signal\.h|linux/[\w.]+|ifaddrs\.h|openssl/[\w.]+"
 )
 SYSTEM_FOLDER = "io"
 
