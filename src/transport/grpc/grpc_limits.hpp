@@ -14,11 +14,15 @@ constexpr char k_grpc_stream_key[] = "nq-stream";
 /// Metadata of a call: the own UUID, 32 lower-case hexadecimal digits.
 constexpr char k_grpc_id_key[] = "nq-id";
 
-/// The longest gRPC message received: an old peer sends up to 16 MiB, ours up to transport_size.
+/// The longest gRPC message received: an old peer sends up to 16 MiB.
 constexpr std::size_t k_grpc_receive_max = std::size_t{64} << 20;
 
 /// The longest gRPC message sent to a peer that is old, or not known yet: what 2.1 receives.
 constexpr std::size_t k_grpc_old_receive_max = std::size_t{4} << 20;
+
+/// The longest gRPC message sent within a stream: the receiver copies it while the next one comes,
+/// and finds it in its cache (measured from 256 KiB to 4 MiB).
+constexpr std::size_t k_grpc_stream_message_max = std::size_t{1} << 20;
 
 /// The shortest gRPC message that fills its frames: with a smaller transport_size a call may still
 /// have so many octets on their way.

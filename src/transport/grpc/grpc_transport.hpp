@@ -15,7 +15,7 @@ namespace nq::detail {
 struct GrpcOptions {
     /// Who dials; told to servers of ours beneath the stream.
     Uuid id = {};
-    /// Octets of the longest message sent to a peer of ours; to an old one never more than 4 MiB.
+    /// Octets of the longest message sent; in a stream never more than 1 MiB, in rounds than 4 MiB.
     std::size_t transport_size = std::size_t{4} << 20;
     /// false: dial and serve as an old peer does, in rounds.
     bool duplex = true;
