@@ -37,6 +37,9 @@ constexpr std::size_t k_trusted_size = 4 * MiB;
 /// call does not show, little enough that the zeroes it writes are still in the cache when the
 /// octets replace them (measured from 64 KiB to 4 MiB).
 constexpr std::size_t k_page_run = 256 * KiB;
+/// At the beginning of a message no more than have come, so that a peer's word is not enough; or
+/// so many, a system call's worth.
+constexpr std::size_t k_page_run_least = 16 * KiB;
 
 /// The longest frame believed where octets may be lost unseen: a size that is really the middle of
 /// something else is below it once in 16 million, and 1 TiB takes a broker an hour and more.

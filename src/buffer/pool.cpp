@@ -23,17 +23,16 @@ namespace {
 constexpr std::uintptr_t k_page = 4096;
 
 /// Asks for the pages from the one in which `begin` lies up to that in which `end` lies, that one
-/// not included. A system that can't (larger pages, Linux before 5.14) will bring them as they are
-/// written.
-void fetch_pages(std::byte* begin, std::byte* end) noexcept {
+/// not included. False: a system that can't (larger pages, Linux before 5.14), and brings them as
+/// they are written.
+bool fetch_pages(std::byte* begin, std::byte* end) noexcept {
     const auto into_page = [](const std::byte* at) {
         return reinterpret_cast<std::uintptr_t>(at) % k_page;
     };
     std::byte* const first = begin - into_page(begin);
     std::byte* const last = end - into_page(end);
-    if (last > first) {
-        madvise(first, static_cast<std::size_t>(last - first), MADV_POPULATE_WRITE);
-    }
+    const auto octets = static_cast<std::size_t>(last > first ? last - first : 0);
+    return octets == 0 || madvise(first, octets, MADV_POPULATE_WRITE) == 0;
 }
 
 }  // namespace
@@ -42,14 +41,14 @@ Buffer::Buffer(Buffer&& other) noexcept
     : pool_(std::move(other.pool_)),
       data_(std::exchange(other.data_, nullptr)),
       capacity_(std::exchange(other.capacity_, 0)),
-      ready_(other.ready_) {}
+      ready_(std::exchange(other.ready_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
     Buffer dropped(std::move(*this));
     pool_ = std::move(other.pool_);
     data_ = std::exchange(other.data_, nullptr);
     capacity_ = std::exchange(other.capacity_, 0);
-    ready_ = other.ready_;
+    ready_ = std::exchange(other.ready_, 0);
     return *this;
 }
 
@@ -78,10 +77,14 @@ void Buffer::grow(std::size_t capacity, std::size_t whole) {
 }
 
 std::size_t Buffer::ready(std::size_t offset) noexcept {
-    assert(offset < capacity_);
-    if (offset >= ready_) {
-        ready_ = std::min(capacity_, offset + limits::k_page_run);
-        fetch_pages(data_ + offset, data_ + ready_);
+    assert(offset < capacity_ && ready_ <= capacity_);
+    // Short blocks mostly come from memory that was in use before.
+    if (capacity_ <= limits::k_page_run) return capacity_;
+    const std::size_t run = std::clamp(offset, limits::k_page_run_least, limits::k_page_run);
+    if (ready_ < capacity_ && ready_ < offset + run / 2) {
+        const std::size_t begin = std::max(offset, ready_);
+        const std::size_t end = std::min(capacity_, offset + run);
+        ready_ = fetch_pages(data_ + begin, data_ + end) ? end : capacity_;
     }
     return ready_;
 }

@@ -15,7 +15,7 @@ class BufferPool;
 
 /// A block of uninitialised memory under construction: written by its one owner, then shared as
 /// read-only Chunks. Goes back to its pool when dropped, or when the last Chunk of it goes.
-/// Thread safety: none; one owner.
+/// Invariant: ready <= capacity. Thread safety: none; one owner.
 class Buffer {
   public:
     Buffer() = default;
@@ -33,9 +33,10 @@ class Buffer {
     /// REQUIRES: a block is held.
     void grow(std::size_t capacity, std::size_t whole = 0);
 
-    /// Up to where the block should be written next, from `offset` on: of memory never written yet
-    /// the pages of the next k_page_run octets, which one system call fetches for less than their
-    /// page faults would cost; else all. REQUIRES: offset < capacity().
+    /// Up to where the block should be written next, from `offset` on. Of a long block whose memory
+    /// is fresh these are as many octets as are written, or some KiB, and k_page_run at most: one
+    /// system call fetches their pages for less than page faults would cost. Else it is all.
+    /// REQUIRES: offset < capacity(); all before it is written.
     [[nodiscard]] std::size_t ready(std::size_t offset) noexcept;
 
     /// Gives the block up; what it returns owns it from now on. Throws std::bad_alloc; the block
