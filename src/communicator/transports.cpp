@@ -45,8 +45,8 @@ std::shared_ptr<Transport> make_mqtt(const Options& options) {
     if (options.netloc.port == 0) {
         throw std::invalid_argument("netloc.port: on MQTT the broker's, which can't be left open");
     }
-    const auto opening = [](const Uuid& client) {
-        const IdentityFrame ini = encode_identity(client);
+    const auto opening = [](const Uuid& peer) {
+        const IdentityFrame ini = encode_identity(peer);
         return std::vector<std::byte>(ini.begin(), ini.end());
     };
     return make_mqtt_transport(

@@ -221,6 +221,41 @@ class KilledServerTest(MqttTest):
             stranger.publish(f"nq/down/{name}", b"")
         self.assert_message_arrives(server, client)
 
+    def test_who_closes_in_peace_leaves_no_will(self):
+        heard = []
+        listener = BrokerClient(self.broker, received=lambda topic, it: heard.append(topic))
+        self.addCleanup(listener.disconnect)
+        listener.subscribe("nq/#")
+        server, client = self.pair()
+        # One that was never let in.
+        self.stranger().publish(f"c2s/{server.id.hex}", frame(server.id.bytes))
+        server.expect(r"log warning \S+ id .* refused .*")
+        server.tell("fill 1000000 7")  # which the client reads only once the server is closing
+        server.tell("close 60000")
+        self.assert_message(client.get(), server.id, fill(1_000_000, 7))
+        client.ask("close 60000", "closed 1")
+        server.expect("closed 1")
+        self.assertEqual((client.finish(), server.finish()), (0, 0))
+        # What the broker says of them it has said by the time another one's words come round.
+        self.stranger().publish("nq/over", b"")
+        eventually(lambda: "nq/over" in heard, "the stranger's message")
+        self.assertEqual(heard, ["nq/over"])
+
+    def test_a_server_that_must_go_tells_its_clients(self):
+        server, client = self.pair()
+        server.ask("close 0", r"closed \d")
+        with self.assertRaisesRegex(AssertionError, "ended by the server|without a goodbye"):
+            client.get()
+
+    def test_news_that_are_none(self):
+        server, client = self.pair()
+        stranger = self.stranger()
+        for name in ("x", "", server.id.hex.upper(), str(server.id), client.id.hex, NIL.hex):
+            stranger.publish(f"nq/down/{name}", b"")
+            stranger.publish(f"nq/down/{name}", fill(100_000, 1))
+        stranger.publish("nq/down/" + 60_000 * "y", frame(server.id.bytes))
+        self.assert_message_arrives(server, client)
+
     def pair(self):
         server = self.mqtt("server")
         client = self.mqtt("client")

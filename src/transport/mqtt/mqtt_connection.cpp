@@ -2,7 +2,6 @@
 #include "transport/mqtt/mqtt_connection.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 #include "transport/mqtt/mqtt_link.hpp"
@@ -12,14 +11,16 @@ namespace nq::detail {
 using mqtt::Channel;
 
 MqttConnection::MqttConnection(std::shared_ptr<MqttLink> link, Role role, const Uuid& client,
-                               std::string peer_name, std::vector<std::byte> opening)
+                               std::string peer_name, std::vector<std::byte> opening,
+                               std::size_t kept)
     : link_(std::move(link)),
       reactor_(link_->reactor()),
       role_(role),
       incoming_{role == Role::server ? Channel::to_server : Channel::to_client, client},
       outgoing_{role == Role::server ? Channel::to_client : Channel::to_server, client},
       peer_name_(std::move(peer_name)),
-      opening_(std::move(opening)) {}
+      opening_(std::move(opening)),
+      beginning_(kept) {}
 
 void MqttConnection::set_handler(std::shared_ptr<ConnectionHandler> handler) {
     if (closed()) return;
@@ -48,16 +49,16 @@ Result<std::size_t> MqttConnection::receive(std::span<const Target> targets) {
     auto received = link_->receive(shared_from_this(), targets);
     // What came before the loss of the link can still be had.
     if (lost_.load(std::memory_order_acquire) && (!received || *received == 0)) return failure_;
-    if (role_ == Role::client && received) note_beginning(targets, *received);
+    if (received) note_beginning(targets, *received);
     return received;
 }
 
 void MqttConnection::note_beginning(std::span<const Target> targets, std::size_t received) {
     std::size_t begun = begun_.load(std::memory_order_relaxed);  // relaxed: only this thread writes
-    if (begun == k_beginning || received == 0) return;
+    if (begun == beginning_.size() || received == 0) return;
     for (const Target target : targets) {
         const auto came = target.first(std::min(target.size(), received));
-        const auto part = came.first(std::min(came.size(), k_beginning - begun));
+        const auto part = came.first(std::min(came.size(), beginning_.size() - begun));
         std::ranges::copy(part, beginning_.begin() + static_cast<std::ptrdiff_t>(begun));
         begun += part.size();
         received -= came.size();
@@ -66,10 +67,9 @@ void MqttConnection::note_beginning(std::span<const Target> targets, std::size_t
 }
 
 bool MqttConnection::began_with(std::span<const std::byte> opening) const {
-    assert(opening.size() <= k_beginning);
     // acquire: the octets were written before.
-    return begun_.load(std::memory_order_acquire) >= opening.size() &&
-           std::equal(opening.begin(), opening.end(), beginning_.begin());
+    const std::size_t begun = begun_.load(std::memory_order_acquire);
+    return begun == beginning_.size() && std::ranges::equal(beginning_, opening);
 }
 
 void MqttConnection::finish_sending() {

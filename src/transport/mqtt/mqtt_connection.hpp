@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -21,8 +20,8 @@ class MqttLink;
 /// comes on another. A broker knows no connections, so an end is known only to who makes it:
 /// - a client that closes without finish_sending leaves no goodbye, and the broker tells the server
 ///   that it has gone; after finish_sending it tells nobody;
-/// - a server's finish_sending ends both directions here, since nothing more can be expected; one
-///   whose link ends without a goodbye is told of by the broker, too.
+/// - a server's finish_sending ends both directions here, since nothing more can be expected; the
+///   broker tells its clients of a server whose link ended without a goodbye.
 ///
 /// Held by its users and, until it is closed or lost, by the link; holds the link.
 /// Thread safety: as Connection.
@@ -31,9 +30,11 @@ class MqttConnection final : public Connection,
   public:
     enum class Role { server, client };
 
-    /// `client`: whose topics these are, for both ends.
+    /// `client`: whose topics these are, for both ends. `kept`: of what comes so many octets are
+    /// kept for began_with.
     MqttConnection(std::shared_ptr<MqttLink> link, Role role, const Uuid& client,
-                   std::string peer_name, std::vector<std::byte> opening = {});
+                   std::string peer_name, std::vector<std::byte> opening = {},
+                   std::size_t kept = 0);
 
     void set_handler(std::shared_ptr<ConnectionHandler> handler) override;
     Result<Sent> send(std::span<const Chunk> chunks) override;
@@ -58,8 +59,7 @@ class MqttConnection final : public Connection,
     [[nodiscard]] const mqtt::Topic& outgoing() const { return outgoing_; }
     /// What the stream that comes begins with, if that is known; and another one of that client.
     [[nodiscard]] std::span<const std::byte> opening() const { return opening_; }
-    /// Did what came begin with these octets? False while fewer came. REQUIRES: client; no more
-    /// than k_beginning.
+    /// Did what came begin with this, as long as what is kept? False while fewer octets came.
     [[nodiscard]] bool began_with(std::span<const std::byte> opening) const;
     /// It said goodbye.
     [[nodiscard]] bool finished() const;
@@ -67,9 +67,6 @@ class MqttConnection final : public Connection,
     bool waits_to_send = false;  ///< belongs to MqttOutlet, guarded by its mutex
 
   private:
-    /// The octets that tell who sends the stream: an ini (WIRE.md, Framing).
-    static constexpr std::size_t k_beginning = 24;
-
     void tell_lost();
     void note_beginning(std::span<const Target> targets, std::size_t received);
     [[nodiscard]] bool closed() const;
@@ -92,10 +89,10 @@ class MqttConnection final : public Connection,
     std::atomic<bool> received_all_{false};
     std::atomic<bool> closed_{false};
     std::atomic<bool> lost_{false};
-    Failure failure_;        ///< why it is lost; written before lost_ is set
-    bool all_read_ = false;  ///< the same
-    std::array<std::byte, k_beginning> beginning_{};  ///< client: of what came
-    std::atomic<std::size_t> begun_{0};               ///< so many octets of it are there
+    Failure failure_;                    ///< why it is lost; written before lost_ is set
+    bool all_read_ = false;              ///< the same
+    std::vector<std::byte> beginning_;   ///< of what came
+    std::atomic<std::size_t> begun_{0};  ///< so many octets of it are there
 };
 
 }  // namespace nq::detail

@@ -85,7 +85,8 @@ void MqttLink::part(const Sender& connection) {
 
 void MqttLink::forget(const Sender& connection) {
     const auto self = shared_from_this();
-    if (connections_.contains(connection) && !connection->finished()) deserted_ = true;
+    const bool open = connections_.contains(connection);
+    if (!connection->finished() && (role_ == Role::client || (open && !needed_))) deserted_ = true;
     remove(connection);
     outlet_.forget(connection);
     if (departing_ == connection) departing_.reset();
@@ -184,7 +185,7 @@ void MqttLink::handle(const mqtt::Suback& suback) {
                  (role_ == Role::client ? mqtt::Topic{Channel::to_client, options_.id}.to_string()
                                         : std::string(mqtt::k_all_to_server))});
     }
-    if (suback.codes[1] == k_refused && events_.log) {
+    if (suback.codes[1] == k_refused && role_ == Role::server && events_.log) {
         events_.log(LogLevel::warning, "the MQTT broker at " + broker_.to_string() +
                                            " refuses to tell of clients that go (topic nq/gone/+)");
     }
@@ -194,8 +195,9 @@ void MqttLink::handle(const mqtt::Suback& suback) {
     watch_health();
     Sender own;
     if (role_ == Role::client) {
+        const std::size_t kept = options_.opening ? options_.opening(options_.id).size() : 0;
         own = std::make_shared<MqttConnection>(shared_from_this(), role_, options_.id,
-                                               broker_.to_string());
+                                               broker_.to_string(), std::vector<std::byte>(), kept);
         add(own);
     }
     if (const auto open = events_.open) open(own);
@@ -204,13 +206,14 @@ void MqttLink::handle(const mqtt::Suback& suback) {
 // False: more of the payload is needed first.
 bool MqttLink::route(const mqtt::Publish& publish) {
     const auto& [channel, peer] = publish.topic;
-    if (channel == (role_ == Role::server ? Channel::gone : Channel::down)) {
+    if (channel == Channel::gone && role_ == Role::server) {
         inlet_.skip_payload();
-        if (role_ == Role::server) {
-            handle_gone(peer);
-        } else {
-            handle_down(peer);
-        }
+        handle_gone(peer);
+        return true;
+    }
+    if (channel == Channel::down && role_ == Role::client) {
+        inlet_.skip_payload();
+        handle_down(peer);
         return true;
     }
     const auto known = routes_.find(peer);

@@ -125,6 +125,10 @@ TEST_CASE("mqtt: a server that goes without a goodbye is told of, and no other o
     CHECK(client->heard == opening + "hello" + "last words");
     CHECK(contains(client->complaint, "has gone without a goodbye"));
     CHECK(contains(client->complaint, k_other.to_string()));
+    // It goes without a goodbye as well: the server may have been lost to the broker alone.
+    script.connection->close();
+    script.run_until([&] { return script.broker->ended; });
+    CHECK(script.broker->heard.empty());
 }
 
 TEST_CASE("mqtt: a broker that tells nothing of servers is good enough for a client") {
@@ -137,18 +141,31 @@ TEST_CASE("mqtt: a broker that tells nothing of servers is good enough for a cli
 }
 
 TEST_CASE("mqtt: a server that leaves somebody without a goodbye leaves the broker its will") {
-    for (const bool goodbye : {true, false}) {
-        CAPTURE(goodbye);
+    const auto leaves_will = [](bool first_is_told, bool second_is_told, bool first_went_before) {
         Script script;
         script.open_server();
-        script.say(publish("c2s/" + k_other.hex(), "hi"));
-        script.run_until([&] { return script.accepted.size() == 1; });
-        if (goodbye) script.accepted[0]->finish_sending();
-        script.accepted[0]->close();
+        std::vector<std::shared_ptr<Talker>> readers;
+        for (const Uuid& client : {k_other, k_own}) {
+            script.say(publish("c2s/" + client.hex(), "hi"));
+            script.run_until([&] { return script.accepted.size() > readers.size(); });
+            readers.push_back(std::make_shared<Talker>(script.accepted.back()));
+            readers.back()->start();
+        }
+        if (first_is_told) script.accepted[0]->finish_sending();
+        if (first_went_before) script.accepted[0]->close();
+        script.settle();
         script.listener.reset();
+        if (second_is_told) script.accepted[1]->finish_sending();
+        for (const auto& each : script.accepted) each->close();
         script.run_until([&] { return script.broker->ended; });
-        CHECK(script.broker->heard == (goodbye ? octets({0xe0, 0}) : ""));
-    }
+        CHECK((script.broker->heard.empty() || script.broker->heard == octets({0xe0, 0})));
+        return script.broker->heard.empty();
+    };
+    CHECK_FALSE(leaves_will(true, true, false));
+    CHECK(leaves_will(true, false, false));
+    CHECK(leaves_will(false, true, false));
+    // One that the server was done with before, such as a stranger.
+    CHECK_FALSE(leaves_will(false, true, true));
 }
 
 TEST_CASE("mqtt: refusals of a broker") {

@@ -18,8 +18,10 @@ struct MqttOptions {
     BrokerOptions broker;
     /// Octets of the largest payload published.
     std::size_t payload_size = std::size_t{64} << 10;
-    /// The octets that every stream of that peer begins with (absent: any). A broker knows no
-    /// connections: what begins otherwise is the rest of a stream that is over, or a stranger's.
+    /// The octets that every stream of that peer begins with, as many for each. A broker knows no
+    /// connections: what begins otherwise is the rest of a stream that is over, or a stranger's;
+    /// and a server's will is for those to whom it spoke. Absent: any, and no server's will is
+    /// minded.
     std::function<std::vector<std::byte>(const Uuid& peer)> opening;
     /// For the broker to let us in and take the subscription.
     std::chrono::milliseconds handshake = std::chrono::seconds{10};
