@@ -46,10 +46,11 @@ constexpr std::size_t k_views_per_call = 64;
 constexpr std::size_t k_tls_record = std::size_t{16} << 10;
 constexpr std::size_t k_tls_record_encrypted = k_tls_record + 256 + 5;
 
-/// Records that are encrypted before the kernel is called: measured from 1 to 32, 6 move the most.
-/// Under BBR, whose pacing costs a timer for a piece, 4 or 8 swing by half from one connection to
-/// the next: they fill one or two of the kernel's pieces of 64 KiB and a little of another. A
-/// session holds at most 98 KiB of them, only while its socket is full.
+/// Records that are encrypted before the kernel is called, and decrypted before a thread that sends
+/// has its turn: measured from 1 to 32, 6 move the most. Under BBR, whose pacing costs a timer for
+/// a piece, 4 or 8 swing by half from one connection to the next: they fill one or two of the
+/// kernel's pieces of 64 KiB and a little of another. A session holds at most 98 KiB of them, only
+/// while its socket is full.
 constexpr int k_records_per_write = 6;
 
 /// Octets that wait for the kernel under TLS: the records above, or a handshake (whose chain of

@@ -201,6 +201,15 @@ class OurServerAndStrangersTest(GrpcTest):
         self.assertEqual(stream.peer_id, self.cpp.id)
         self.cpp.put(b"on the open call", stream.own_id)
         self.assertEqual(stream.feed(next(call)), [b"on the open call"])
+        # A long one comes in messages of a mebibyte at most.
+        self.cpp.tell(f"fill 5000000 3 {stream.own_id}")
+        messages, sizes = [], []
+        while not messages:
+            octets = next(call)
+            sizes.append(len(octets))
+            messages = stream.feed(octets)
+        self.assertEqual(messages, [fill(5_000_000, 3)])
+        self.assertLessEqual(max(sizes), 1 << 20)
         outgoing.put(None)
 
     def test_without_the_key_there_is_none(self):

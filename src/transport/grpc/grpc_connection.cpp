@@ -75,7 +75,7 @@ std::vector<Chunk> GrpcBell::let_go(std::size_t limit) {
 GrpcConnection::GrpcConnection(Reactor& reactor, std::string peer_name, std::size_t transport_size)
     : reactor_(reactor),
       peer_name_(std::move(peer_name)),
-      transport_size_(std::min(transport_size, limits::k_grpc_receive_max)),
+      transport_size_(std::min(transport_size, limits::k_grpc_old_receive_max)),
       bell_(*this, reactor) {}
 
 void GrpcConnection::set_handler(std::shared_ptr<ConnectionHandler> handler) {
