@@ -81,7 +81,7 @@ std::size_t Buffer::ready(std::size_t offset) noexcept {
     // Short blocks mostly come from memory that was in use before.
     if (capacity_ <= limits::k_page_run) return capacity_;
     const std::size_t run = std::clamp(offset, limits::k_page_run_least, limits::k_page_run);
-    if (ready_ < capacity_ && ready_ < offset + run / 2) {
+    if (ready_ < capacity_ && ready_ < offset + run / 8) {
         const std::size_t begin = std::max(offset, ready_);
         const std::size_t end = std::min(capacity_, offset + run);
         ready_ = fetch_pages(data_ + begin, data_ + end) ? end : capacity_;
