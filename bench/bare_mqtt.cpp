@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What libmosquitto can do: the workload `sync` as QoS 0 payloads of 64 KiB through a broker, a
+// What libmosquitto can do: the workload `sync` as QoS 0 payloads of 40 KiB through a broker, a
 // bounded window of them under way, each message put together in one buffer.
 #include <mosquitto.h>
 
@@ -22,7 +22,7 @@ using nq::bench::ServerProcess;
 using nq::bench::Stopwatch;
 using nq::bench::Workload;
 
-constexpr std::size_t k_payload = std::size_t{64} << 10;
+constexpr std::size_t k_payload = std::size_t{40} << 10;
 /// Payloads handed to the library and not yet to the kernel.
 constexpr int k_window = 32;
 

@@ -103,7 +103,7 @@ struct BrokerOptions {
     std::string password = {};
     /// Octets. The largest payload published, transport_size if that is less: brokers move small
     /// ones faster, and refuse large ones.
-    std::size_t payload_size = std::size_t{64} << 10;
+    std::size_t payload_size = std::size_t{40} << 10;
     /// A broker silent for one and a half times this is lost; 0: never asked for a sign of life.
     std::chrono::seconds keep_alive = std::chrono::seconds{30};
 };

@@ -87,7 +87,7 @@ class TestShape:
         assert made.close_timeout is made.authorize is made.log is None
         assert made.events == nq.EventOptions(ini=None, fin=None)
         assert made.broker == nq.BrokerOptions(
-            user="", password="", payload_size=64 * 1024, keep_alive=30)
+            user="", password="", payload_size=40 * 1024, keep_alive=30)
         security = nq.SecurityOptions()
         assert {getattr(security, f.name) for f in dataclasses.fields(security)} == {None}
 

@@ -233,7 +233,7 @@ class BrokerOptions:
 
     user, password  As the broker knows us: each at most 65,535 octets (UTF-8); empty for none.
                     The password is not shown in the repr.
-    payload_size    Octets, 64 KiB, at least 64. The largest payload published, or transport_size
+    payload_size    Octets, 40 KiB, at least 64. The largest payload published, or transport_size
                     if that is less: brokers move small ones faster, and refuse large ones.
     keep_alive      Whole seconds, 30, at most 65,535. A broker silent for one and a half times
                     this is lost; 0: it is never asked for a sign of life.
@@ -241,7 +241,7 @@ class BrokerOptions:
 
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
-    payload_size: int = 64 << 10
+    payload_size: int = 40 << 10
     keep_alive: float = 30.0
 
     def __post_init__(self) -> None:
