@@ -97,7 +97,7 @@ std::shared_ptr<std::byte> Buffer::share() && {
     // Given up first: where there is no memory for the shared owner, its constructor throws after
     // it has run `release`, and our destructor must not release a second time.
     std::byte* const data = std::exchange(data_, nullptr);
-    capacity_ = 0;
+    capacity_ = ready_ = 0;
     return std::shared_ptr<std::byte>(data, std::move(release));
 }
 

@@ -36,7 +36,7 @@ class Buffer {
     /// Up to where the block should be written next, from `offset` on. Of a long block whose memory
     /// is fresh these are as many octets as are written, or some KiB, and k_page_run at most: one
     /// system call fetches their pages for less than page faults would cost. Else it is all.
-    /// REQUIRES: offset < capacity(); all before it is written.
+    /// What lies before is not fetched. REQUIRES: offset < capacity().
     [[nodiscard]] std::size_t ready(std::size_t offset) noexcept;
 
     /// Gives the block up; what it returns owns it from now on. Throws std::bad_alloc; the block

@@ -59,7 +59,7 @@ TEST_CASE("mqtt: signs of life between the packets of a slow broker don't hold u
                      TextSerializer{});
     RawPeer broker = listener.accept();
     (void)broker.hear(1);
-    broker.say("\x20\x02\x00\x00"sv);      // CONNACK
+    broker.say("\x20\x02\x00\x00"sv);          // CONNACK
     broker.say("\x90\x04\x00\x01\x00\x00"sv);  // SUBACK
     const std::string text = pattern(64 << 10);
     for (int i = 0; i < 400; ++i) client.put(text);

@@ -215,11 +215,6 @@ class KilledServerTest(MqttTest):
         with self.assertRaisesRegex(AssertionError, f"the server {server.id} .* without a goodbye"):
             client.get()
         server, client = self.pair()
-        # Wills of others are not minded.
-        stranger = self.stranger()
-        for name in (uuid.uuid4().hex, client.id.hex, server.id.hex.upper()):
-            stranger.publish(f"nq/down/{name}", b"")
-        self.assert_message_arrives(server, client)
 
     def test_who_closes_in_peace_leaves_no_will(self):
         heard = []
@@ -227,9 +222,10 @@ class KilledServerTest(MqttTest):
         self.addCleanup(listener.disconnect)
         listener.subscribe("nq/#")
         server, client = self.pair()
-        # One that was never let in.
+        # One that was never let in, and one that never said who it is.
         self.stranger().publish(f"c2s/{server.id.hex}", frame(server.id.bytes))
         server.expect(r"log warning \S+ id .* refused .*")
+        self.stranger().publish(f"c2s/{uuid.uuid4().hex}", b"\0")
         server.tell("fill 1000000 7")  # which the client reads only once the server is closing
         server.tell("close 60000")
         self.assert_message(client.get(), server.id, fill(1_000_000, 7))
@@ -241,19 +237,28 @@ class KilledServerTest(MqttTest):
         eventually(lambda: "nq/over" in heard, "the stranger's message")
         self.assertEqual(heard, ["nq/over"])
 
-    def test_a_server_that_must_go_tells_its_clients(self):
+    def test_a_client_that_was_given_up_is_told_when_the_server_closes(self):
         server, client = self.pair()
-        server.ask("close 0", r"closed \d")
-        with self.assertRaisesRegex(AssertionError, "ended by the server|without a goodbye"):
+        self.stranger().publish(f"c2s/{client.id.hex}", b"\xff" * 8)
+        server.expect("log error .* broken stream of .*")
+        server.ask("close 60000", "closed 1")
+        with self.assertRaisesRegex(AssertionError, f"the server {server.id} .* without a goodbye"):
             client.get()
 
     def test_news_that_are_none(self):
         server, client = self.pair()
+        heard = []
+        listener = BrokerClient(self.broker, received=lambda topic, it: heard.append(topic))
+        self.addCleanup(listener.disconnect)
+        listener.subscribe("nq/down/+")
         stranger = self.stranger()
-        for name in ("x", "", server.id.hex.upper(), str(server.id), client.id.hex, NIL.hex):
+        for name in ("x", "", server.id.hex.upper(), str(server.id), client.id.hex, NIL.hex,
+                     uuid.uuid4().hex):
             stranger.publish(f"nq/down/{name}", b"")
             stranger.publish(f"nq/down/{name}", fill(100_000, 1))
         stranger.publish("nq/down/" + 60_000 * "y", frame(server.id.bytes))
+        stranger.publish("nq/down/last", b"")
+        eventually(lambda: "nq/down/last" in heard, "the last of the news")
         self.assert_message_arrives(server, client)
 
     def pair(self):

@@ -33,7 +33,9 @@ void MqttConnection::set_handler(std::shared_ptr<ConnectionHandler> handler) {
 Result<Connection::Sent> MqttConnection::send(std::span<const Chunk> chunks) {
     if (closed()) return closed_failure();
     if (lost_.load(std::memory_order_acquire)) return failure_;  // acquire: see set_handler
-    return link_->send(shared_from_this(), chunks);
+    auto sent = link_->send(shared_from_this(), chunks);
+    if (sent && sent->taken > 0) spoke_.store(true, std::memory_order_relaxed);  // relaxed: a fact
+    return sent;
 }
 
 Result<std::size_t> MqttConnection::receive(std::span<const Target> targets) {
@@ -134,6 +136,12 @@ void MqttConnection::tell_lost() {
 
 bool MqttConnection::finished() const {
     return finished_.load(std::memory_order_acquire);  // acquire: see finish_sending
+}
+
+bool MqttConnection::deserts() const {
+    // relaxed, both: asked for after the last send and receive.
+    return !finished() && spoke_.load(std::memory_order_relaxed) &&
+           !received_all_.load(std::memory_order_relaxed);
 }
 
 bool MqttConnection::closed() const {

@@ -63,6 +63,8 @@ class MqttConnection final : public Connection,
     [[nodiscard]] bool began_with(std::span<const std::byte> opening) const;
     /// It said goodbye.
     [[nodiscard]] bool finished() const;
+    /// It spoke to a peer that has not said goodbye, and says none.
+    [[nodiscard]] bool deserts() const;
 
     bool waits_to_send = false;  ///< belongs to MqttOutlet, guarded by its mutex
 
@@ -87,6 +89,7 @@ class MqttConnection final : public Connection,
     // Shared.
     std::atomic<bool> finished_{false};
     std::atomic<bool> received_all_{false};
+    std::atomic<bool> spoke_{false};  ///< octets of it went out, or are about to
     std::atomic<bool> closed_{false};
     std::atomic<bool> lost_{false};
     Failure failure_;                    ///< why it is lost; written before lost_ is set

@@ -86,7 +86,9 @@ void MqttLink::part(const Sender& connection) {
 void MqttLink::forget(const Sender& connection) {
     const auto self = shared_from_this();
     const bool open = connections_.contains(connection);
-    if (!connection->finished() && (role_ == Role::client || (open && !needed_))) deserted_ = true;
+    if (role_ == Role::client ? !connection->finished() : open && connection->deserts()) {
+        deserted_ = true;
+    }
     remove(connection);
     outlet_.forget(connection);
     if (departing_ == connection) departing_.reset();

@@ -141,31 +141,48 @@ TEST_CASE("mqtt: a broker that tells nothing of servers is good enough for a cli
 }
 
 TEST_CASE("mqtt: a server that leaves somebody without a goodbye leaves the broker its will") {
-    const auto leaves_will = [](bool first_is_told, bool second_is_told, bool first_went_before) {
+    struct Client {
+        bool spoken_to = true;
+        bool said_goodbye = false;
+        bool told = false;    ///< a goodbye
+        bool before = false;  ///< the server is done with it before it closes
+    };
+    const auto leaves_will = [](const Client& first, const Client& second) {
         Script script;
         script.open_server();
-        std::vector<std::shared_ptr<Talker>> readers;
-        for (const Uuid& client : {k_other, k_own}) {
-            script.say(publish("c2s/" + client.hex(), "hi"));
-            script.run_until([&] { return script.accepted.size() > readers.size(); });
-            readers.push_back(std::make_shared<Talker>(script.accepted.back()));
-            readers.back()->start();
+        std::vector<std::shared_ptr<Talker>> talkers;
+        for (const Client& client : {first, second}) {
+            const Uuid id = talkers.empty() ? k_other : k_own;
+            script.say(publish("c2s/" + id.hex(), "hi"));
+            script.run_until([&] { return script.accepted.size() > talkers.size(); });
+            talkers.push_back(std::make_shared<Talker>(script.accepted.back()));
+            talkers.back()->start();
+            if (client.spoken_to) talkers.back()->say("welcome");
         }
-        if (first_is_told) script.accepted[0]->finish_sending();
-        if (first_went_before) script.accepted[0]->close();
         script.settle();
+        script.broker->heard.clear();
+        const auto end = [&script](const Client& client, const std::shared_ptr<Connection>& with) {
+            if (client.said_goodbye) with->finish_receiving();
+            if (client.told) with->finish_sending();
+            with->close();
+            script.settle();
+        };
+        if (first.before) end(first, script.accepted[0]);
         script.listener.reset();
-        if (second_is_told) script.accepted[1]->finish_sending();
-        for (const auto& each : script.accepted) each->close();
+        if (!first.before) end(first, script.accepted[0]);
+        end(second, script.accepted[1]);
         script.run_until([&] { return script.broker->ended; });
         CHECK((script.broker->heard.empty() || script.broker->heard == octets({0xe0, 0})));
         return script.broker->heard.empty();
     };
-    CHECK_FALSE(leaves_will(true, true, false));
-    CHECK(leaves_will(true, false, false));
-    CHECK(leaves_will(false, true, false));
-    // One that the server was done with before, such as a stranger.
-    CHECK_FALSE(leaves_will(false, true, true));
+    const Client told{.told = true};
+    CHECK_FALSE(leaves_will(told, told));
+    CHECK(leaves_will(told, Client{}));
+    CHECK(leaves_will(Client{}, told));
+    CHECK(leaves_will(Client{.before = true}, told));
+    CHECK_FALSE(leaves_will(Client{.spoken_to = false}, told));  // a stranger
+    CHECK_FALSE(leaves_will(Client{.spoken_to = false, .before = true}, told));
+    CHECK_FALSE(leaves_will(Client{.said_goodbye = true}, told));  // an old one that has left
 }
 
 TEST_CASE("mqtt: refusals of a broker") {
