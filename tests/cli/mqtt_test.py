@@ -2,12 +2,23 @@
 """nq over MQTT, through a broker of the test's own."""
 
 import json
+import os
+import re
+import threading
 import unittest
+import uuid
 
-from broker import Broker
-from tool import ToolTest, nq, unused_port
+from broker import Broker, BrokerClient
+from tool import ROOT, TIMEOUT, ToolTest, nq, unused_port
 
 OCTETS = bytes(range(256)) * 4000
+
+
+def documented_access_list():
+    """As docs/transports/mqtt.md has it."""
+    with open(os.path.join(ROOT, "docs", "transports", "mqtt.md"), encoding="utf-8") as file:
+        lines = re.search(r"\nAn access list[^:]*:\n\n((?:(?:    .*)?\n)+)", file.read())[1]
+    return lines.replace("    ", "")
 
 
 class MqttTest(ToolTest):
@@ -50,6 +61,35 @@ class MqttTest(ToolTest):
         self.assert_fails(done, 1, "nq: .*refuses user alice")
         self.assert_well(nq("put", *self.place(broker), *good, "x"))
         self.assert_finished_well(server, b"x\n")
+
+    def test_the_access_list_of_the_documentation(self):
+        ids = [uuid.uuid4() for _ in range(2)]
+        users = {name: "secret" for name in ("server", "watch", ids[0].hex, ids[1].hex)}
+        broker = self.make_broker(users=users,
+                                  access=documented_access_list() + "\nuser watch\ntopic read #\n")
+
+        def said_by(user, identity):
+            return [*self.place(broker), "--id", identity, "--user", user, "--password", "secret"]
+
+        server_id = uuid.uuid4()
+        server = self.start_mqtt_server("get", "-n", 2, *said_by("server", server_id)[4:],
+                                        broker=broker)
+        self.assert_well(nq("put", *said_by(ids[0].hex, ids[0]), "mine"))
+        # Nobody speaks for another.
+        self.assert_fails(nq("put", *said_by(ids[0].hex, ids[1]), "--connect-timeout", 1, "not"), 1,
+                          "no server answered")
+        # Who dies is told of.
+        answered = threading.Event()
+        watch = BrokerClient(broker, received=lambda *_: answered.set(), user="watch")
+        self.addCleanup(watch.disconnect)
+        watch.subscribe(f"s2c/{ids[1].hex}")
+        waiting = self.start("get", *said_by(ids[1].hex, ids[1]))
+        self.assertTrue(answered.wait(TIMEOUT), "the server's ini")
+        server.kill()
+        self.assertEqual(self.finish(server)[1], b"mine\n")
+        code, _, stderr = self.finish(waiting)
+        self.assertEqual(code, 1)
+        self.assertIn(f"the server {server_id} at the MQTT broker", stderr)
 
     def test_no_broker(self):
         port = unused_port()

@@ -25,14 +25,15 @@ def find_mosquitto():
 
 class Broker:
     """On a free port of the loopback, without bound on what it queues; answers once it is made.
-    With `users`, a dict of passwords, lets in nobody else; with `own`, the files of a certificate
-    and its key, speaks TLS."""
+    With `users`, a dict of passwords, lets in nobody else, and with `access`, an access list, only
+    to what that says; with `own`, the files of a certificate and its key, speaks TLS."""
 
-    def __init__(self, users=None, own=None):
+    def __init__(self, users=None, own=None, access=None):
         self.folder = tempfile.TemporaryDirectory()
         self.host = "127.0.0.1"
         self.users = users or {}
         self.own = own
+        self.access = access
         for _ in range(5):
             with socket.create_server((self.host, 0)) as server:
                 self.port = server.getsockname()[1]
@@ -55,6 +56,11 @@ class Broker:
             lines.append(f"password_file {passwords}")
         else:
             lines.append("allow_anonymous true")
+        if self.access:
+            access = os.path.join(self.folder.name, "acl")
+            with open(access, "w", encoding="ascii") as file:
+                file.write(self.access)
+            lines.append(f"acl_file {access}")
         config = os.path.join(self.folder.name, "mosquitto.conf")
         with open(config, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
@@ -90,13 +96,15 @@ class Broker:
 class BrokerClient:
     """A connection with a broker; `received(topic, payload)` is called on a thread of its own."""
 
-    def __init__(self, broker, name=None, received=None):
+    def __init__(self, broker, name=None, received=None, user=None):
         self._subscribed = threading.Event()
         self._connected = threading.Event()
         self.client = paho.Client(name or uuid.uuid4().hex, clean_session=True)
         self.client.max_queued_messages_set(0)
         self.client.on_connect = lambda *_: self._connected.set()
         self.client.on_subscribe = lambda *_: self._subscribed.set()
+        if user is not None:
+            self.client.username_pw_set(user, broker.users[user])
         if received is not None:
             self.client.on_message = lambda _, __, it: received(it.topic, it.payload)
         self.client.connect(broker.host, broker.port)
