@@ -74,7 +74,7 @@ void require_server(const PutQueue& queue) {
         if (!server.peer.is_nil()) return;
     }
     throw std::runtime_error("no server answered at " + queue.options().netloc.to_string() +
-                             " in time");
+                             "; -v shows what happened");
 }
 
 }  // namespace
