@@ -68,22 +68,23 @@ class MqttTest(ToolTest):
         broker = self.make_broker(users=users,
                                   access=documented_access_list() + "\nuser watch\ntopic read #\n")
 
-        def said_by(user, identity):
-            return [*self.place(broker), "--id", identity, "--user", user, "--password", "secret"]
+        def known_as(user, identity):
+            return ["--id", identity, "--user", user, "--password", "secret"]
 
         server_id = uuid.uuid4()
-        server = self.start_mqtt_server("get", "-n", 2, *said_by("server", server_id)[4:],
+        server = self.start_mqtt_server("get", "-n", 2, *known_as("server", server_id),
                                         broker=broker)
-        self.assert_well(nq("put", *said_by(ids[0].hex, ids[0]), "mine"))
+        place = self.place(broker)
+        self.assert_well(nq("put", *place, *known_as(ids[0].hex, ids[0]), "mine"))
         # Nobody speaks for another.
-        self.assert_fails(nq("put", *said_by(ids[0].hex, ids[1]), "--connect-timeout", 1, "not"), 1,
-                          "no server answered")
+        done = nq("put", *place, *known_as(ids[0].hex, ids[1]), "--connect-timeout", 1, "not")
+        self.assert_fails(done, 1, "no server answered")
         # Who dies is told of.
         answered = threading.Event()
         watch = BrokerClient(broker, received=lambda *_: answered.set(), user="watch")
         self.addCleanup(watch.disconnect)
         watch.subscribe(f"s2c/{ids[1].hex}")
-        waiting = self.start("get", *said_by(ids[1].hex, ids[1]))
+        waiting = self.start("get", *place, *known_as(ids[1].hex, ids[1]))
         self.assertTrue(answered.wait(TIMEOUT), "the server's ini")
         server.kill()
         self.assertEqual(self.finish(server)[1], b"mine\n")

@@ -75,7 +75,7 @@ std::vector<Chunk> GrpcBell::let_go(std::size_t limit) {
 GrpcConnection::GrpcConnection(Reactor& reactor, std::string peer_name, std::size_t transport_size)
     : reactor_(reactor),
       peer_name_(std::move(peer_name)),
-      transport_size_(std::min(transport_size, limits::k_grpc_old_receive_max)),
+      transport_size_(std::min(transport_size, limits::k_grpc_old_receive_max)),  // of rounds
       bell_(*this, reactor) {}
 
 void GrpcConnection::set_handler(std::shared_ptr<ConnectionHandler> handler) {
@@ -245,9 +245,9 @@ bool GrpcConnection::may_write_locked() const {
 
 // As many chunks as fit into one message that the peer takes.
 grpc::ByteBuffer GrpcConnection::gather_locked() {
-    std::size_t left =
-        std::min(transport_size_, is_duplex_locked() ? limits::k_grpc_stream_message_max
-                                                     : limits::k_grpc_old_receive_max);
+    std::size_t left = is_duplex_locked()
+                           ? std::min(transport_size_, limits::k_grpc_stream_message_max)
+                           : transport_size_;
     std::vector<grpc::Slice> slices;
     while (left > 0 && !unsent_.empty()) {
         Chunk& first = unsent_.front();

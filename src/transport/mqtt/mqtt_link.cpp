@@ -85,14 +85,12 @@ void MqttLink::part(const Sender& connection) {
 
 void MqttLink::forget(const Sender& connection) {
     const auto self = shared_from_this();
-    const bool open = connections_.contains(connection);
-    if (role_ == Role::client ? !connection->finished() : open && connection->deserts()) {
-        deserted_ = true;
-    }
+    if (connections_.contains(connection) && connection->deserts()) deserted_ = true;
     remove(connection);
     outlet_.forget(connection);
     if (departing_ == connection) departing_.reset();
-    if (role_ == Role::client || (!needed_ && connections_.empty())) leave(!deserted_);
+    if (role_ == Role::client) return leave(connection->finished());
+    if (!needed_ && connections_.empty()) leave(!deserted_);
 }
 
 void MqttLink::add(const Sender& connection) {

@@ -117,7 +117,7 @@ class MqttLink final : public ConnectionHandler, public std::enable_shared_from_
     bool needed_ = true;  ///< release was not called yet
     bool dispatching_ = false;
     bool half_closed_ = false;
-    bool deserted_ = false;  ///< it leaves somebody without a goodbye: the broker shall tell
+    bool deserted_ = false;  ///< server: somebody was left without a goodbye, the broker shall tell
     std::unordered_set<Sender> connections_;   ///< open ones
     std::unordered_map<Uuid, Sender> routes_;  ///< those that receive, by client
     Sender departing_;                         ///< waits for the end of the goodbye

@@ -99,17 +99,11 @@ TEST_CASE("mqtt: a client that goes and comes back in one breath begins another 
 }
 
 TEST_CASE("mqtt: a server that goes without a goodbye is told of, and no other one is meant") {
-    MqttOptions options = options_with(k_own);
-    options.opening = [](const Uuid& server) {
-        const auto& bytes = server.octets();
-        return std::vector<std::byte>(bytes.begin(), bytes.end());
-    };
-    Script script(options);
+    Script script(options_with_openings(k_own));
     script.open_client();
     const auto client = std::make_shared<Talker>(script.connection);
     client->start();
-    const auto& bytes = k_other.octets();
-    const std::string opening(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string opening = opening_of(k_other);
     const std::string stream = own_topic("s2c/");
     const std::string down = publish("nq/down/" + k_other.hex(), "");
     script.say(down);  // of one before: this client has not heard it
@@ -267,15 +261,9 @@ TEST_CASE("mqtt: a broker that falls silent is lost, one that answers is not") {
 }
 
 TEST_CASE("mqtt: messages of strangers are counted and ignored, whatever they are") {
-    MqttOptions options = options_with(k_own);
-    options.opening = [](const Uuid& client) {
-        const auto& bytes = client.octets();
-        return std::vector<std::byte>(bytes.begin(), bytes.end());
-    };
-    Script script(options);
+    Script script(options_with_openings(k_own));
     script.open_server();
-    const auto& bytes = k_other.octets();
-    const std::string opening(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string opening = opening_of(k_other);
     const std::string hex = k_other.hex();
     const std::string huge(10'000, 'x');
     std::string upper = hex;

@@ -4,10 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/conformance.hpp"
@@ -47,6 +50,21 @@ inline const std::string k_suback = octets({0x90, 4, 0, 1, 0, 0});
 inline MqttOptions options_with(Uuid id) {
     MqttOptions options;
     options.id = id;
+    return options;
+}
+
+/// What the streams of a peer begin with, where they begin with something.
+inline std::string opening_of(const Uuid& peer) {
+    const auto& octets = peer.octets();
+    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
+inline MqttOptions options_with_openings(Uuid id) {
+    MqttOptions options = options_with(id);
+    options.opening = [](const Uuid& peer) {
+        const auto& octets = peer.octets();
+        return std::vector<std::byte>(octets.begin(), octets.end());
+    };
     return options;
 }
 

@@ -17,7 +17,7 @@ struct MqttOptions {
     Uuid id;
     BrokerOptions broker;
     /// Octets of the largest payload published.
-    std::size_t payload_size = std::size_t{40} << 10;
+    std::size_t payload_size = BrokerOptions().payload_size;
     /// The octets that every stream of that peer begins with, as many for each. A broker knows no
     /// connections: what begins otherwise is the rest of a stream that is over, or a stranger's;
     /// and a server's will is for those to whom it spoke. Absent: any, and no server's will is
