@@ -43,6 +43,17 @@ std::size_t resident_pages(std::byte* begin, std::size_t octets) {
         std::ranges::count_if(resident, [](unsigned char page) { return (page & 1) != 0; }));
 }
 
+/// Can pages be asked for here, as the pool does? (Not before Linux 5.14, nor larger ones.)
+bool pages_can_be_fetched() {
+    constexpr std::size_t k_octets = std::size_t{8} * 4096;
+    void* const memory =
+        mmap(nullptr, k_octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    const bool fetched = madvise(memory, k_octets, MADV_POPULATE_WRITE) == 0;
+    munmap(memory, k_octets);
+    return fetched && page_size() == 4096;
+}
+
 /// One of them would come as a whole.
 void forbid_huge_pages(const Buffer& buffer) {
     const std::size_t into_page = reinterpret_cast<std::uintptr_t>(buffer.data()) % page_size();
@@ -95,13 +106,12 @@ TEST_CASE("the pages of a fresh block come a run at a time, ahead of what is wri
         Buffer buffer = pool->acquire(32 * k_mib);
         forbid_huge_pages(buffer);
         const std::size_t untouched = 16 * k_mib;
-        const std::size_t before = resident_pages(buffer.data() + untouched, 4 * k_mib);
-        const std::size_t end = buffer.ready(untouched);
-        if (end == buffer.capacity()) {
-            MESSAGE("this system fetches no pages ahead: nothing to see");
+        if (!pages_can_be_fetched()) {
+            CHECK(buffer.ready(untouched) == buffer.capacity());
             return;
         }
-        REQUIRE(before == 0);
+        REQUIRE(resident_pages(buffer.data() + untouched, 4 * k_mib) == 0);
+        const std::size_t end = buffer.ready(untouched);
         CHECK(end == untouched + limits::k_page_run);
         // At each border there may be one more.
         const std::size_t fetched = resident_pages(buffer.data() + untouched, 4 * k_mib);
@@ -124,7 +134,7 @@ TEST_CASE("what is fetched of a fresh block is as much as was written, at first"
     const auto pool = BufferPool::create(0);
     Buffer buffer = pool->acquire(8 * k_mib);
     forbid_huge_pages(buffer);
-    if (buffer.ready(0) == buffer.capacity()) return;  // see above
+    if (!pages_can_be_fetched()) return;  // see above
     CHECK(buffer.ready(0) == limits::k_page_run_least);
     CHECK(buffer.ready(60'000) == 120'000);
     CHECK(buffer.ready(8 * k_mib - 10) == 8 * k_mib);
