@@ -61,6 +61,7 @@ class MqttConnection final : public Connection,
     [[nodiscard]] std::span<const std::byte> opening() const { return opening_; }
     /// Did what came begin with this, as long as what is kept? False while fewer octets came.
     [[nodiscard]] bool began_with(std::span<const std::byte> opening) const;
+    [[nodiscard]] bool closed() const;
     /// It said goodbye.
     [[nodiscard]] bool finished() const;
     /// It spoke to a peer that has not said goodbye, and says none.
@@ -71,7 +72,6 @@ class MqttConnection final : public Connection,
   private:
     void tell_lost();
     void note_beginning(std::span<const Target> targets, std::size_t received);
-    [[nodiscard]] bool closed() const;
 
     // Constant after construction.
     const std::shared_ptr<MqttLink> link_;

@@ -53,6 +53,7 @@ Result<MqttInlet::Received> MqttInlet::receive(const std::shared_ptr<MqttConnect
                                                std::span<const Target> targets) {
     const std::lock_guard lock(mutex_);
     Received out;
+    if (reader->closed()) return out;  // forget was here, or will be
     Cursor cursor{targets};
     cursor.settle();
     while (!cursor.full()) {

@@ -58,11 +58,11 @@ class MqttInlet {
     void deliver_to(std::shared_ptr<MqttConnection> reader);
     void skip_payload();
 
-    /// For a reader of `topic`: what is there of its payloads, while they are at the front. One
-    /// that may begin another stream is left to `next`.
+    /// For a reader of `topic`: what is there of its payloads, while they are at the front; nothing
+    /// for one that is closed. One that may begin another stream is left to `next`.
     Result<Received> receive(const std::shared_ptr<MqttConnection>& reader,
                              const mqtt::Topic& topic, std::span<const Target> targets);
-    /// The reader reads no more. True: others can go on.
+    /// The reader, which is closed or has all, reads no more. True: others can go on.
     bool forget(const MqttConnection& reader);
 
     /// Octets for this reader are at the front.

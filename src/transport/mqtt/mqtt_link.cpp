@@ -76,7 +76,7 @@ void MqttLink::part(const Sender& connection) {
     const auto task = [self = shared_from_this(), connection] {
         self->remove(connection);
         if (self->needed_ || !self->connections_.empty()) return;
-        self->departing_ = connection;
+        if (!connection->closed()) self->departing_ = connection;  // or forget was here
         self->leave(!self->deserted_);
     };
     if (reactor().on_reactor_thread()) return task();

@@ -353,6 +353,47 @@ TEST_CASE("mqtt: senders take turns, and what was begun is completed though its 
     CHECK(order.find("aaa", 3) == std::string::npos);
 }
 
+TEST_CASE("mqtt: nobody holds a closed connection, whatever calls were still under way") {
+    const auto dial = [](Script& script) {
+        const auto dialled = make_memory_transport(script.network)
+                                 ->dial(script.reactor, script.door->location(),
+                                        [&](auto result) { script.connection = *result; });
+        script.run_until([&] { return script.connection && script.broker; });
+        return script.connection;
+    };
+    Script script;
+    std::shared_ptr<MqttConnection> client;
+    MqttLink::Events events;
+    events.open = [&client](auto own) { client = std::static_pointer_cast<MqttConnection>(own); };
+    const auto link =
+        std::make_shared<MqttLink>(dial(script), MqttConnection::Role::client, script.options,
+                                   script.door->location(), std::move(events));
+    link->start();
+    script.say(k_connack + k_suback);
+    script.run_until([&] { return client != nullptr; });
+    link->release();
+    client->close();
+    script.settle();
+
+    // What threads do that looked just before.
+    Script other(options_with(k_own), {.capacity = 100});
+    const auto beneath = dial(other);
+    other.broker->listen(false);
+    MqttOutlet outlet(beneath, 1'000);
+    const auto sent =
+        outlet.send(client, client->outgoing(), std::array{Chunk::copy_of(pattern(1'000))});
+    CHECK((sent && sent->sent.taken == 0));
+    other.say(publish(own_topic("s2c/"), "hello"));
+    MqttInlet inlet(beneath);
+    std::array<std::byte, 2> room;
+    const auto received =
+        inlet.receive(client, client->incoming(), std::array{Connection::Target(room)});
+    CHECK((received && received->size == 0));
+    link->part(client);
+    script.settle();
+    CHECK(client.use_count() == 1);
+}
+
 TEST_CASE("mqtt: a broker restart ends every connection, and the server subscribes again") {
     Script script;
     script.open_server();

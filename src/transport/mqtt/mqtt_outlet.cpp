@@ -19,6 +19,7 @@ Result<MqttOutlet::Outcome> MqttOutlet::send(const std::shared_ptr<MqttConnectio
     Outcome out;
     if (left == 0) return out;
     const std::lock_guard lock(mutex_);
+    if (sender->closed()) return out;  // forget was here, or will be
     if (const auto flushed = flush(); !flushed) return flushed.error();
     Octets octets{chunks};
     while (left > 0) {

@@ -32,7 +32,7 @@ class MqttOutlet {
         Connection::Sent sent;
         bool poll = false;  ///< somebody else has to be told: `poll` should be asked
     };
-    /// As Connection::send, for the sender of `topic`.
+    /// As Connection::send, for the sender of `topic`; of one that is closed nothing is taken.
     Result<Outcome> send(const std::shared_ptr<MqttConnection>& sender, const mqtt::Topic& topic,
                          std::span<const Chunk> chunks);
     /// A whole packet without payload, as soon as no other packet is under way. Its octets live for
@@ -45,7 +45,8 @@ class MqttOutlet {
     };
     /// What is to be told to whom, after handle_writable or when a call asked for it.
     Turn poll();
-    /// The sender is told nothing any more; a packet of it that was begun is completed.
+    /// The sender, which is closed or lost, is told nothing any more; a packet of it that was begun
+    /// is completed.
     void forget(const std::shared_ptr<MqttConnection>& sender);
     /// Nothing is under way.
     [[nodiscard]] bool idle() const;
