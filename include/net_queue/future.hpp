@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstdint>
 #include <functional>
@@ -54,12 +55,19 @@ struct Ticket {
     std::uint64_t number = 0;
 };
 
+template <class T>
+concept TicketMaker = requires(T make) {
+    { make() } -> std::same_as<Ticket>;
+};
+
 /// Those of one put, one for each peer. The first stands apart: a put to one peer allocates
 /// nothing.
 class Tickets {
   public:
     Tickets() = default;
-    explicit Tickets(Ticket ticket) : first_(std::move(ticket)) {}
+    /// The one that `make` returns, which is made where it stays: to move it costs more.
+    template <TicketMaker Make>
+    explicit Tickets(Make&& make) : first_(make()) {}
     void add(Ticket ticket) {
         if (!first_.completion) {
             first_ = std::move(ticket);
@@ -99,7 +107,9 @@ class Future {
     Future() = default;
     /// The same, with the thread that calls back.
     explicit Future(const std::shared_ptr<detail::Callbacks>& callbacks) : callbacks_(callbacks) {}
-    explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
+    /// Of one message; `make` returns its Ticket.
+    template <detail::TicketMaker Make>
+    explicit Future(Make&& make) : tickets_(make) {}
     explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,

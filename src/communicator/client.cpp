@@ -52,7 +52,7 @@ void Client::dial_later() {
 }
 
 Future Client::put_each(Stream&& message, Peers peers) {
-    if (peers.empty()) return Future(server_->put(std::move(message)));
+    if (peers.empty()) return Future([&] { return server_->put(std::move(message)); });
     Tickets tickets;
     const Uuid known = server_->id();
     for (const Uuid& peer : peers) {
