@@ -16,6 +16,12 @@
 
 namespace nq {
 
+namespace detail {
+/// What an owner points to that is a share in a block of many small messages: the last one that a
+/// thread dropped waits for the next message that it gets of the same block.
+extern const char k_block_mark;
+}  // namespace detail
+
 /// A run of octets in memory together with a share in whoever owns that memory. Copying a Chunk
 /// copies no payload; the last copy to go gives the memory back. The octets must not change while
 /// a Chunk of them is on its way through a queue.
@@ -29,16 +35,22 @@ class Chunk {
     Chunk& operator=(const Chunk&) = default;
     /// Leaves the other one empty.
     Chunk(Chunk&& other) noexcept
-        : octets_(std::exchange(other.octets_, Octets())), owner_(std::move(other.owner_)) {}
+        : data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)),
+          owner_(std::move(other.owner_)) {}
     Chunk& operator=(Chunk&& other) noexcept {
-        octets_ = std::exchange(other.octets_, Octets());
-        owner_ = std::move(other.owner_);
+        Chunk taken(std::move(other));
+        std::swap(data_, taken.data_);
+        std::swap(size_, taken.size_);
+        owner_.swap(taken.owner_);
         return *this;
     }
-    ~Chunk() = default;
+    ~Chunk() {
+        if (owner_.get() == &detail::k_block_mark) drop_block_share();
+    }
     /// Octets kept alive by `owner` (null: memory that lives for ever, such as a literal's).
     Chunk(Octets octets, std::shared_ptr<const void> owner)
-        : octets_(octets), owner_(std::move(owner)) {}
+        : data_(octets.data()), size_(octets.size()), owner_(std::move(owner)) {}
     /// Takes the string's memory over, without a copy.
     Chunk(std::string&& text);
     /// Copies the characters up to the terminating zero.
@@ -53,28 +65,36 @@ class Chunk {
     /// library no longer needs it; it must not throw and should return at once.
     static Chunk borrow(Octets octets, std::function<void()> release = {});
 
-    [[nodiscard]] const std::byte* data() const noexcept { return octets_.data(); }
-    [[nodiscard]] std::size_t size() const noexcept { return octets_.size(); }
-    [[nodiscard]] bool empty() const noexcept { return octets_.empty(); }
-    [[nodiscard]] Octets octets() const noexcept { return octets_; }
+    [[nodiscard]] const std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] Octets octets() const noexcept { return {data_, size_}; }
     /// The octets as characters.
     [[nodiscard]] std::string_view text() const noexcept {
-        return {reinterpret_cast<const char*>(octets_.data()), octets_.size()};
+        return {reinterpret_cast<const char*>(data_), size_};
     }
     [[nodiscard]] const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
 
     /// Octets [offset, offset + length) sharing this owner. REQUIRES: both within size().
     [[nodiscard]] Chunk slice(std::size_t offset, std::size_t length) const {
         assert(offset <= size() && length <= size() - offset);
-        return Chunk(octets_.subspan(offset, length), owner_);
+        return Chunk(Octets(data_ + offset, length), owner_);
     }
     /// Drops the first n octets. REQUIRES: n <= size().
-    void remove_prefix(std::size_t n) { octets_ = octets_.subspan(n); }
+    void remove_prefix(std::size_t n) {
+        assert(n <= size_);
+        data_ += n;
+        size_ -= n;
+    }
     /// Takes in the next n octets of the memory as well. REQUIRES: they are there.
-    void extend(std::size_t n) { octets_ = Octets(octets_.data(), octets_.size() + n); }
+    void extend(std::size_t n) { size_ += n; }
 
   private:
-    Octets octets_;
+    void drop_block_share() noexcept;
+
+    // Not a span: compilers move one by a load that spans two stores, and waits for them.
+    const std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
     std::shared_ptr<const void> owner_;
 };
 

@@ -10,6 +10,8 @@
 
 #include <net_queue/stream.hpp>
 
+#include "buffer/pool.hpp"
+
 namespace nq::detail {
 
 /// Messages that came together, on their way to who gets them: first in, first out. Nearly all are
@@ -41,9 +43,10 @@ class Batch {
     Stream pop() {
         assert(!empty());
         const Entry entry = messages_[popped_++];
-        Stream message = entry.data == nullptr
-                             ? std::move(streams_[entry.size])
-                             : Stream(Chunk(Chunk::Octets(entry.data, entry.size), block_));
+        Stream message =
+            entry.data == nullptr
+                ? std::move(streams_[entry.size])
+                : Stream(Chunk(Chunk::Octets(entry.data, entry.size), share_of_block(block_)));
         octets_ -= message.size();
         return message;
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace nq::detail {
@@ -67,6 +68,49 @@ TEST_CASE("a block stays as long as a message of it, taken or not") {
     CHECK(block.memory.use_count() == 2);
     CHECK(kept.chunk(0).data() == block.memory.get());  // not copied
     kept.clear();
+    CHECK(block.memory.use_count() == 2);  // the thread's spare share
+    {
+        const auto other = share_of_block(std::make_shared<std::byte>());
+        const Chunk chunk({}, other);
+    }
+    CHECK(block.memory.use_count() == 1);
+}
+
+TEST_CASE("who drops a message of a block before the next one takes no share anew") {
+    const Block block("onetwothree");
+    Batch batch;
+    for (const std::size_t at : {0U, 3U, 6U}) batch.push(block.part(at, 3), block.memory);
+    CHECK(block.memory.use_count() == 2);
+    { const Stream one = batch.pop(); }
+    CHECK(block.memory.use_count() == 3);  // the share of `one` is spare
+    {
+        const Stream two = batch.pop();
+        CHECK(block.memory.use_count() == 3);
+        const Stream three = batch.pop();
+        CHECK(block.memory.use_count() == 4);
+    }
+    CHECK(block.memory.use_count() == 3);  // a thread has one spare share
+
+    const Block other("another");
+    Batch next;
+    next.push(other.part(0, 7), other.memory);
+    { const Stream another = next.pop(); }
+    CHECK(block.memory.use_count() == 2);
+    CHECK(other.memory.use_count() == 3);
+}
+
+TEST_CASE("a thread that ends leaves no share behind, whatever it drops last") {
+    const Block block("onetwo");
+    Batch batch;
+    batch.push(block.part(0, 3), block.memory);
+    batch.push(block.part(3, 3), block.memory);
+    std::jthread([&batch] {
+        thread_local Stream last;  // made before the spare share, so it goes after it
+        last.clear();
+        { const Stream one = batch.pop(); }
+        last = batch.pop();
+    }).join();
+    batch = Batch();
     CHECK(block.memory.use_count() == 1);
 }
 

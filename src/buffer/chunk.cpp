@@ -4,6 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include "buffer/pool.hpp"
+#include "buffer/spare.hpp"
+
 namespace nq {
 
 namespace {
@@ -18,9 +21,23 @@ struct Release {
 
 }  // namespace
 
+namespace detail {
+
+const char k_block_mark = 0;
+
+std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block) {
+    auto spare = Spare<const void>::take(block);
+    return spare != nullptr ? std::move(spare) : std::shared_ptr<const void>(block, &k_block_mark);
+}
+
+}  // namespace detail
+
+void Chunk::drop_block_share() noexcept { detail::Spare<const void>::keep(std::move(owner_)); }
+
 Chunk::Chunk(std::string&& text) {
     auto owner = std::make_shared<const std::string>(std::move(text));
-    octets_ = std::as_bytes(std::span(*owner));
+    data_ = reinterpret_cast<const std::byte*>(owner->data());
+    size_ = owner->size();
     owner_ = std::move(owner);
 }
 

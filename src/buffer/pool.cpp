@@ -226,6 +226,14 @@ std::size_t BufferPool::retained_bytes() const {
     return retained_bytes_ + retained_large_;
 }
 
+void BufferPool::retire() {
+    {
+        const std::lock_guard lock(mutex_);
+        retained_bytes_max_ = retained_large_max_ = 0;
+    }
+    trim();
+}
+
 void BufferPool::trim() {
     const std::lock_guard lock(mutex_);
     for (auto& blocks : idle_) {

@@ -55,6 +55,10 @@ class Buffer {
     std::size_t ready_ = 0;  ///< octets whose pages are there, as far as we know
 };
 
+/// A share in a block of many small messages, for one of them: the calling thread's spare one, if
+/// that has it, as it has who drops one message before it gets the next.
+[[nodiscard]] std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block);
+
 /// Memory for messages on their way in and blocks on their way out. Fresh pages are dear (each is
 /// a page fault and 4 KiB of zeroes), so blocks are kept for the next one: those of 4 KiB to 4 MiB
 /// up to a bound; larger ones up to another, and only until they have grown old.
@@ -75,6 +79,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     [[nodiscard]] std::size_t retained_bytes() const;
     /// Gives all idle memory back to the system.
     void trim();
+    /// Its user leaves: nothing is idle any more, now or later. Blocks may be in use for long yet.
+    void retire();
     /// Gives the large blocks back that were kept since before the last call. True: there are more,
     /// kept or in use, so call again after a while.
     bool age();
@@ -104,9 +110,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     Block remove_large(std::size_t i) noexcept;
     void count_large() noexcept;
 
-    const std::size_t retained_bytes_max_;
-    const std::size_t retained_large_max_;
     mutable std::mutex mutex_;  // guards what follows
+    std::size_t retained_bytes_max_;
+    std::size_t retained_large_max_;
     std::size_t retained_bytes_ = 0;
     std::size_t retained_large_ = 0;
     std::size_t large_in_use_ = 0;             // blocks

@@ -290,6 +290,20 @@ TEST_CASE("shared memory goes back when the last share goes, even after the pool
     CHECK(watched.expired());
 }
 
+TEST_CASE("a pool whose user has left keeps nothing") {
+    const auto pool = BufferPool::create(k_mib, 64 * k_mib);
+    std::shared_ptr<std::byte> small = pool->acquire(64 * k_kib).share();
+    std::shared_ptr<std::byte> large = pool->acquire(8 * k_mib).share();
+    (void)pool->acquire(4 * k_kib);
+    (void)pool->acquire(16 * k_mib);
+    CHECK(pool->retained_bytes() == 4 * k_kib + 16 * k_mib);
+    pool->retire();
+    CHECK(pool->retained_bytes() == 0);
+    small.reset();
+    large.reset();
+    CHECK(pool->retained_bytes() == 0);
+}
+
 TEST_CASE("a share that finds no memory gives the block back once") {
     const auto pool = BufferPool::create(k_mib);
     {

@@ -53,7 +53,11 @@ Core::Core(std::shared_ptr<Transport> transport, Options options)
       workers_(options_.workers,
                transport_->has_threads() ? Duration::zero() : options_.busy_poll) {}
 
-Core::~Core() { shut_down(); }
+Core::~Core() {
+    shut_down();
+    // Messages that are kept, and the spare share of a thread, keep the pool.
+    pool_->retire();
+}
 
 std::unique_ptr<Core> Core::make(std::shared_ptr<Transport> transport, Purpose purpose,
                                  Options options) {

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "buffer/spare.hpp"
 #include "handoff/callbacks.hpp"
 #include "handoff/completion.hpp"
 
@@ -48,29 +49,12 @@ void call_here(const Future::Callback& callback, const Future::Outcome& outcome)
 
 namespace detail {
 
-namespace {
-
-// The share that this thread dropped last. A thread that ends may still drop others.
-constinit thread_local bool t_spare_gone = false;
-struct Spare {
-    std::shared_ptr<Completion> completion;
-    ~Spare() { t_spare_gone = true; }
-};
-thread_local Spare t_spare;
-
-}  // namespace
-
-CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion) {
-    if (!t_spare_gone && t_spare.completion == completion) {
-        completion_ = std::move(t_spare.completion);
-    } else {
-        completion_ = completion;
-    }
+CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion)
+    : completion_(Spare<Completion>::take(completion)) {
+    if (completion_ == nullptr) completion_ = completion;
 }
 
-void CompletionShare::drop() noexcept {
-    if (!t_spare_gone) t_spare.completion = std::move(completion_);
-}
+void CompletionShare::drop() noexcept { Spare<Completion>::keep(std::move(completion_)); }
 
 }  // namespace detail
 
