@@ -7,6 +7,7 @@
 #include "buffer/limits.hpp"
 #include "communicator/client.hpp"
 #include "communicator/server.hpp"
+#include "handoff/bias.hpp"
 #include "handoff/completion.hpp"
 
 namespace nq::detail {
@@ -51,7 +52,9 @@ Core::Core(std::shared_ptr<Transport> transport, Options options)
       })),
       inbox_(options_.lost_sessions),
       workers_(options_.workers,
-               transport_->has_threads() ? Duration::zero() : options_.busy_poll) {}
+               transport_->has_threads() ? Duration::zero() : options_.busy_poll) {
+    Bias::prepare();
+}
 
 Core::~Core() {
     shut_down();

@@ -31,7 +31,8 @@ namespace nq::detail {
 ///
 /// Who may touch what:
 /// - the receive half, the session and the timer: the reactor thread (reactor_);
-/// - the send half: the holder of the send baton, a thread in `put` or the reactor thread;
+/// - the send half: the holder of the send baton, a thread in `put` or the reactor thread, or a
+///   thread that keeps the baton between two puts;
 /// - between the two only bits on the baton, and tasks posted to the reactor.
 /// Owned by the communicator's role (client, server) and by its connection; uses the Core, which
 /// ends every session and stops every reactor before it goes.
@@ -122,15 +123,17 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
         std::atomic<int> answer{-1};  ///< 0 no, 1 yes
     };
 
-    // The sending side; peer_send.cpp. Holder of the send baton, except put_beside_holder and
-    // signal_send.
+    // The sending side; peer_send.cpp. Holder of the send baton, except put_as_keeper,
+    // put_beside_holder and signal_send; pass, accept and may_wait by its keeper inside as well.
     void put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
                        Baton::Work work);
+    void put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work);
+    void pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target);
     std::optional<std::uint64_t> put_beside_holder(Stream&& message,
                                                    const std::optional<Uuid>& target,
                                                    Baton::Work work);
     void signal_send(Baton::Work work, bool here);
-    void run_send(Baton::Work work = 0);
+    void run_send(Baton::Work work = 0, bool puts = false);
     void do_send_work(Baton::Work work);
     [[nodiscard]] bool may_wait(Baton::Work work);
     void relink();
@@ -140,6 +143,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     void abandon();
     void answer_cancels();
     [[nodiscard]] bool transmit();
+    void account_queued();
     void account_sent();
     [[nodiscard]] Failure departure() const;
     void finish_sending_side();

@@ -28,6 +28,11 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
         work |= k_urgent;
     }
     if (size >= limits::k_block_size) work |= k_urgent;
+    // Not with a target, which may be refused: nobody else's memory is given back inside.
+    if (const auto number = target ? std::nullopt : send_baton_.enter_kept()) {
+        put_as_keeper(*number, std::move(message), work);
+        return Ticket{CompletionShare(completion_), *number};
+    }
     if (const auto number = send_baton_.try_hold_and_count()) {
         put_as_holder(*number, std::move(message), target, work);
         return Ticket{CompletionShare(completion_), *number};
@@ -40,17 +45,38 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
 void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
                          Baton::Work work) {
     try {
-        outbox_.pass(number, std::move(message), target,
-                     [this](Stream&& next, const std::optional<Uuid>& its_target) {
-                         accept(std::move(next), its_target);
-                     });
+        pass(number, std::move(message), target);
     } catch (const std::bad_alloc&) {
         // It has its number and no place: the session can't go on without it.
         post([this] { kill(); });
         run_send();
         throw;
     }
-    run_send(work);
+    run_send(work, true);
+}
+
+// In a stream of small messages, all but those that fill a block.
+void Peer::put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work) {
+    bool waits = false;
+    try {
+        pass(number, std::move(message), std::nullopt);
+        waits = may_wait(work);
+        account_queued();
+    } catch (...) {
+        send_baton_.leave_kept();
+        post([this] { kill(); });  // as above
+        throw;
+    }
+    send_baton_.leave_kept();
+    // Urgent by now: may_wait has taken note of what speaks against waiting, and would not again.
+    if (!waits && send_baton_.raise(work | k_urgent)) run_send(0, true);
+}
+
+void Peer::pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target) {
+    outbox_.pass(number, std::move(message), target,
+                 [this](Stream&& next, const std::optional<Uuid>& its_target) {
+                     accept(std::move(next), its_target);
+                 });
 }
 
 std::optional<std::uint64_t> Peer::put_beside_holder(Stream&& message,
@@ -82,14 +108,15 @@ void Peer::signal_send(Baton::Work work, bool here) {
     reactor().post([self = shared_from_this()] { self->run_send(); });
 }
 
-// Goes on until nothing is raised any more. `work` is what the holder wants done by itself.
-void Peer::run_send(Baton::Work work) {
+// Goes on until nothing is raised any more. `work` is what the holder wants done by itself. In a
+// stream of small messages a thread that puts may keep the baton, as long as the stream is looked
+// after.
+void Peer::run_send(Baton::Work work, bool puts) {
     if (work == 0) work = send_baton_.take();
     for (;;) {
         do_send_work(work);
         const bool more = !may_wait(work) && transmit();
-        // relaxed: for people, and a bound that need not be exact.
-        queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
+        account_queued();
         if (more) {
             // More could go out, but others have their turn first; the baton goes along.
             reactor().post([self = shared_from_this()] { self->run_send(k_urgent); });
@@ -98,7 +125,9 @@ void Peer::run_send(Baton::Work work) {
         if (sender_.holds_memory() && !std::exchange(memory_watched_, true)) {
             post([this] { look_after_memory(); });
         }
-        if (send_baton_.release()) return;
+        // relaxed: only a holder changes it to false.
+        const bool keeps = puts && stream_watched_.load(std::memory_order_relaxed);
+        if (keeps ? send_baton_.keep(outbox_.drained()) : send_baton_.release()) return;
         work = send_baton_.take();
     }
 }
@@ -270,6 +299,11 @@ bool Peer::transmit() {
         });
     }
     return more;
+}
+
+void Peer::account_queued() {
+    // relaxed: for people, and a bound that need not be exact.
+    queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
 }
 
 void Peer::account_sent() {

@@ -4,7 +4,10 @@
 #include <atomic>
 #include <cassert>
 #include <cstdint>
+#include <mutex>
 #include <optional>
+
+#include "handoff/bias.hpp"
 
 namespace nq::detail {
 
@@ -26,9 +29,16 @@ namespace nq::detail {
 /// free.
 ///
 /// A count rides along in the same word, for numbers that anybody may take and the holder cares
-/// about: so one operation takes both the baton and a number. It goes up to 2^50: a year at thirty
+/// about: so one operation takes both the baton and a number. It goes up to 2^49: a year at fifteen
 /// million a second.
-/// Thread safety: take and release by the holder; everything else from any thread.
+///
+/// A thread that takes the baton again and again may keep it in between: it is held, with nobody
+/// inside, and that thread comes and goes without an atomic exchange (bias.hpp). The count is the
+/// keeper's own meanwhile. Whoever else wants anything of the baton ends that first, waiting until
+/// the keeper is outside, and finds it free: so no work is left with a keeper that may never come
+/// back. Work that was raised just then may be taken twice.
+/// Thread safety: take, release and keep by the holder, leave by the keeper; everything else from
+/// any thread.
 class Baton {
   public:
     using Work = std::uint32_t;
@@ -39,15 +49,21 @@ class Baton {
     /// Adds work. True: the caller holds the baton now and must do the work.
     [[nodiscard]] bool raise(Work work) noexcept {
         assert((work & ~k_work) == 0);
-        // acquire: see what the last holder wrote; release: the holder sees what led to this work.
-        return (state_.fetch_or(work | k_held, std::memory_order_acq_rel) & k_held) == 0;
+        for (;;) {
+            // acquire: see what the last holder wrote; release: the holder sees what led to this
+            // work.
+            const State state = state_.fetch_or(work | k_held, std::memory_order_acq_rel);
+            if ((state & k_held) == 0) return true;
+            if ((state & k_kept) == 0) return false;
+            end_keeping();
+        }
     }
 
     /// Takes the baton, if nobody holds it, and the next number. The holder may have work of its
     /// own that nobody raised. Nothing: somebody has it, or the count is sealed.
     [[nodiscard]] std::optional<Count> try_hold_and_count() noexcept {
-        // relaxed: a guess that spares others their cache line; the exchange checks it.
-        State state = state_.load(std::memory_order_relaxed);
+        // relaxed, as in unkept: a guess that spares others their cache line.
+        State state = unkept();
         if ((state & (k_held | k_sealed)) != 0) return std::nullopt;
         // acquire: see what the last holder wrote.
         if (!state_.compare_exchange_strong(state, (state | k_held) + k_one,
@@ -76,27 +92,62 @@ class Baton {
         return true;
     }
 
+    /// As release, for a thread that held it to take a number: one that does so again and again
+    /// keeps it. REQUIRES: numbers below `done` are all that is done with.
+    [[nodiscard]] bool keep(Count done) {
+        // relaxed: as in release.
+        State state = state_.load(std::memory_order_relaxed);
+        const bool may = (state & (k_work | k_sealed)) == 0 && state / k_one == done;
+        if (!may || !bias_.favour()) return release();
+        // relaxed, both: for those who find it kept, which is after this.
+        kept_count_.store(done, std::memory_order_relaxed);
+        // release: who ends the keeping sees what led to it.
+        if (state_.compare_exchange_strong(state, state | k_kept, std::memory_order_release,
+                                           std::memory_order_relaxed)) {
+            return true;
+        }
+        bias_.revoke();
+        return release();
+    }
+    /// The next number, for the keeper, who is inside now until it leaves; what is raised meanwhile
+    /// waits for that. Nothing: this thread does not keep it.
+    [[nodiscard]] std::optional<Count> enter_kept() noexcept {
+        if (!bias_.enter()) return std::nullopt;
+        // relaxed, both: only the keeper writes it. Who looks from elsewhere wants a count alone.
+        const Count number = kept_count_.load(std::memory_order_relaxed);
+        kept_count_.store(number + 1, std::memory_order_relaxed);
+        return number;
+    }
+    void leave_kept() noexcept { bias_.leave(); }
+
     /// The next number. Nothing: sealed.
     [[nodiscard]] std::optional<Count> count_up() noexcept {
-        // relaxed: the number orders nothing but itself.
-        const State state = state_.fetch_add(k_one, std::memory_order_relaxed);
-        if ((state & k_sealed) != 0) return std::nullopt;
-        return state / k_one;
+        State state = unkept();
+        // relaxed, both: the number orders nothing but itself.
+        while ((state & k_sealed) == 0) {
+            if (state_.compare_exchange_weak(state, state + k_one, std::memory_order_relaxed,
+                                             std::memory_order_relaxed)) {
+                return state / k_one;
+            }
+            state = unkept();
+        }
+        return std::nullopt;
     }
     /// No more numbers. Returns how many there were in all.
     Count seal() noexcept {
-        // relaxed, all three: as in count_up. Numbers taken before this are below the one returned.
-        const State state = state_.fetch_or(k_sealed, std::memory_order_relaxed);
-        if ((state & k_sealed) == 0) sealed_at_.store(state / k_one, std::memory_order_relaxed);
-        return sealed_at_.load(std::memory_order_relaxed);
+        State state = unkept();
+        // relaxed, both: as in count_up. Numbers taken before this are below the one returned.
+        while (!state_.compare_exchange_weak(state, state | k_sealed, std::memory_order_relaxed,
+                                             std::memory_order_relaxed)) {
+            state = unkept();
+        }
+        return state / k_one;
     }
     /// Numbers taken so far.
     [[nodiscard]] Count count() const noexcept {
-        // relaxed, both: a count alone. Between the two writes of seal a number that somebody was
-        // refused may be counted.
-        const State state = state_.load(std::memory_order_relaxed);
-        const Count sealed_at = sealed_at_.load(std::memory_order_relaxed);
-        return (state & k_sealed) != 0 && sealed_at != k_unsealed ? sealed_at : state / k_one;
+        // acquire: pairs with keep, so that the keeper's count is no older. relaxed: a count alone.
+        const State state = state_.load(std::memory_order_acquire);
+        return (state & k_kept) != 0 ? kept_count_.load(std::memory_order_relaxed) : state / k_one;
     }
 
   private:
@@ -104,12 +155,25 @@ class Baton {
     using State = std::uint64_t;
     static constexpr State k_held = State{1} << k_work_bits;
     static constexpr State k_sealed = k_held << 1;
-    static constexpr State k_one = k_sealed << 1;
+    static constexpr State k_kept = k_sealed << 1;  ///< and then held as well
+    static constexpr State k_one = k_kept << 1;
     static constexpr State k_work = k_held - 1;
-    static constexpr Count k_unsealed = ~Count{0};
+
+    /// The word, in which the baton is not kept.
+    [[nodiscard]] State unkept() noexcept {
+        for (;;) {
+            const State state = state_.load(std::memory_order_relaxed);  // relaxed: to be checked
+            if ((state & k_kept) == 0) return state;
+            end_keeping();
+        }
+    }
+    /// The baton is free, unless it was not kept any more.
+    void end_keeping() noexcept;
 
     std::atomic<State> state_{0};
-    std::atomic<Count> sealed_at_{k_unsealed};
+    std::atomic<Count> kept_count_{0};  ///< while it is kept
+    std::mutex ending_;                 ///< held by who ends the keeping
+    Bias bias_;                         ///< guarded by the baton, and while it is kept by ending_
 };
 
 }  // namespace nq::detail

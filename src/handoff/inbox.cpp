@@ -6,9 +6,15 @@
 
 namespace nq::detail {
 
+Inbox::Lock Inbox::hold() {
+    Lock lock(mutex_);
+    bias_.revoke();
+    return lock;
+}
+
 bool Inbox::pause(const std::shared_ptr<Lane>& lane, std::uint64_t messages_max,
                   std::uint64_t bytes_max, std::function<void()> resume) {
-    const Lock lock(mutex_);  // every getter that makes room later sees the pause
+    const Lock lock = hold();  // every getter that makes room later sees the pause
     lane->messages_low_ = messages_max / 2;
     lane->bytes_low_ = bytes_max / 2;
     if (lane->has_room()) return false;
@@ -17,12 +23,12 @@ bool Inbox::pause(const std::shared_ptr<Lane>& lane, std::uint64_t messages_max,
 }
 
 void Inbox::unpause(const std::shared_ptr<Lane>& lane) {
-    const Lock lock(mutex_);
+    const Lock lock = hold();
     lane->resume_ = nullptr;
 }
 
 std::shared_ptr<Inbox::Lane> Inbox::open_lane(const Uuid& peer) {
-    const Lock lock(mutex_);
+    const Lock lock = hold();
     std::shared_ptr<Lane>& lane = lanes_[peer];
     if (lane == nullptr) lane = std::make_shared<Lane>(peer);
     if (!lane->open_) {
@@ -33,7 +39,7 @@ std::shared_ptr<Inbox::Lane> Inbox::open_lane(const Uuid& peer) {
 }
 
 void Inbox::close_lane(const std::shared_ptr<Lane>& lane, Failure failure) {
-    Lock lock(mutex_);
+    Lock lock = hold();
     if (!lane->open_) return;
     lane->open_ = false;
     lane->failure_ = std::move(failure);
@@ -63,13 +69,13 @@ void Inbox::deliver(const std::shared_ptr<Lane>& lane, Batch messages) {
     // seq_cst, with the push before it: either this thread sees the sleeper, or the sleeper, who
     // looks at the arrivals once more after it said so, sees the batch.
     if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
-    Lock lock(mutex_);
+    Lock lock = hold();
     dispatch();
     call_out(lock);
 }
 
 bool Inbox::drop_oldest(const std::shared_ptr<Lane>& lane) {
-    const Lock lock(mutex_);
+    const Lock lock = hold();
     sort();
     if (lane->unread_.empty()) return false;
     (void)take_front(*lane);  // a lane that drops its oldest never pauses: nobody to resume
@@ -77,7 +83,7 @@ bool Inbox::drop_oldest(const std::shared_ptr<Lane>& lane) {
 }
 
 void Inbox::close(Failure failure) {
-    Lock lock(mutex_);
+    Lock lock = hold();
     closed_ = std::move(failure);
     dispatch();
     call_out(lock);
@@ -85,10 +91,23 @@ void Inbox::close(Failure failure) {
 
 Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point> deadline,
                                    Role* role) {
-    Lock lock(mutex_);
+    if (Bias::Visit visit(bias_); visit) {
+        sort();
+        if (const Found found = find(peers)) {
+            Outcome outcome = take(found);
+            if (calls_.empty()) return outcome;
+            visit.end();
+            Lock lock = hold();
+            call_out(lock);
+            return outcome;
+        }
+    }
+    Lock lock = hold();
     sort();
     const Found found = find(peers);
-    return found ? get_found(found, lock) : get_later(peers, deadline, role, lock);
+    if (!found) return get_later(peers, deadline, role, lock);
+    if (waiters_.empty()) (void)bias_.favour();
+    return get_found(found, lock);
 }
 
 Inbox::Outcome Inbox::get_found(Found found, Lock& lock) {
@@ -118,6 +137,7 @@ Inbox::Outcome Inbox::get_later(Peers peers, std::optional<Clock::time_point> de
         const Leave leave{*this, waiter};
         dispatch();
         waiter.wait.wait(lock, deadline);
+        bias_.revoke();  // of who got something since this one was served
     }
     call_out(lock);
     if (outcome) return *std::move(outcome);
@@ -125,7 +145,7 @@ Inbox::Outcome Inbox::get_later(Peers peers, std::optional<Clock::time_point> de
 }
 
 void Inbox::when_readable(Peers peers, std::function<void()> tell) {
-    Lock lock(mutex_);
+    Lock lock = hold();
     watchers_.push_back(Watcher{{peers.begin(), peers.end()}, std::move(tell)});
     // seq_cst: as for those who sleep in get; see deliver.
     sleepers_.fetch_add(1, std::memory_order_seq_cst);

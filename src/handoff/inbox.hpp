@@ -22,6 +22,7 @@
 
 #include "buffer/batch.hpp"
 #include "buffer/ring.hpp"
+#include "handoff/bias.hpp"
 #include "handoff/queue.hpp"
 #include "handoff/role.hpp"
 
@@ -32,7 +33,7 @@ namespace nq::detail {
 /// Reactors push batches without a lock and take one only if somebody sleeps, or to pause. Getters
 /// sort what was pushed, under a lock of their own, into one lane per peer and one order over all:
 /// so a get from anybody and a get from certain peers both cost the same however many messages
-/// wait.
+/// wait. A thread that alone gets for a while passes without the lock (bias.hpp).
 ///
 /// Order: per peer as received; over all, as the batches arrived.
 /// Thread safety: all methods, from any thread; deliver for one lane by one thread at a time.
@@ -166,6 +167,8 @@ class Inbox {
     };
     using Lock = std::unique_lock<std::mutex>;
 
+    /// The lock, and nobody inside without it.
+    [[nodiscard]] Lock hold();
     void sort();
     void dispatch();
     [[nodiscard]] Outcome get_found(Found found, Lock& lock);
@@ -187,6 +190,7 @@ class Inbox {
     std::atomic<int> sleepers_{0};  ///< waiters_ and watchers_; changes with them
 
     std::mutex mutex_;  // guards what follows, and the private part of the lanes
+    Bias bias_;         ///< of who gets, while nobody waits
     std::unordered_map<Uuid, std::shared_ptr<Lane>> lanes_;
     std::deque<Uuid> departed_;
     Ring<Run> order_;

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -227,6 +229,86 @@ TEST_CASE("four receivers and four getters: nothing is lost, each lane stays in 
     for (auto& thread : threads) thread.join();
     CHECK(ordered);
     CHECK(total() == k_lanes * k_messages);
+}
+
+TEST_CASE("a thread that alone gets resumes a receiver as well") {
+    Bias::prepare();
+    Post post;
+    for (unsigned i = 0; i < 4 * Bias::k_favoured; ++i) post.deliver(post.from_anna, {"a"});
+    int resumed = 0;
+    // From elsewhere, where receivers are: after that the thread has to earn its favour again.
+    std::thread([&] {
+        CHECK(post.inbox.pause(post.from_anna, 2 * Bias::k_favoured, 1'000, [&post, &resumed] {
+            ++resumed;
+            post.deliver(post.from_anna, {"last"});
+        }));
+    }).join();
+    for (unsigned i = 0; i < 4 * Bias::k_favoured; ++i) {
+        CHECK(resumed == (i > 3 * Bias::k_favoured - 1 ? 1 : 0));
+        CHECK(post.get() == "a");
+    }
+    CHECK(post.get() == "last");
+    CHECK(post.get() == "(get: no message in time)");
+}
+
+TEST_CASE("one that gets without a pause, and one that comes now and then: nothing is lost") {
+    constexpr int k_batch = 500;
+    Bias::prepare();
+    Inbox inbox(4);
+    std::atomic<bool> running{true};
+    std::int64_t sent = 0;
+    std::jthread receiver([&, lane = inbox.open_lane(Uuid::random())] {
+        std::atomic<bool> resumed{false};
+        while (running) {
+            Batch batch;
+            for (int i = 0; i < k_batch; ++i) {
+                batch.push(Stream(Chunk::copy_of(std::to_string(sent++))));
+            }
+            inbox.deliver(lane, std::move(batch));
+            resumed = false;
+            if (!inbox.pause(lane, 4 * k_batch, 1 << 20, [&resumed] { resumed = true; })) continue;
+            while (!resumed) std::this_thread::yield();
+        }
+    });
+    struct Getter {
+        std::int64_t count = 0;
+        std::int64_t sum = 0;
+        std::int64_t last = -1;
+        bool ordered = true;
+        bool get(Inbox& from, Deadline deadline) {
+            const auto message = from.get({}, deadline);
+            if (!message) return false;
+            const std::int64_t n = std::stoll(std::string(message->data.to_chunk().text()));
+            ordered = ordered && n > last;
+            last = n;
+            sum += n;
+            ++count;
+            return true;
+        }
+    };
+    Getter often;
+    Getter seldom;
+    std::atomic<int> times{0};
+    std::jthread other([&] {
+        while (seldom.get(inbox, Deadline())) {
+            ++times;
+            for (int i = 0; i < 5; ++i) std::this_thread::yield();
+        }
+    });
+    while (times < 50) (void)often.get(inbox, k_at_once);
+    running = false;
+    while (often.get(inbox, Inbox::Clock::now() + std::chrono::milliseconds(1))) {
+    }
+    receiver.join();
+    while (often.get(inbox, k_at_once)) {
+    }
+    inbox.close(aborted());
+    other.join();
+    MESSAGE("messages: " << often.count << " and " << seldom.count);
+    CHECK(often.count + seldom.count == sent);
+    CHECK(often.sum + seldom.sum == sent * (sent - 1) / 2);
+    CHECK(often.ordered);
+    CHECK(seldom.ordered);
 }
 
 }  // namespace

@@ -2,9 +2,12 @@
 // docs/guarantees.md, put.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <optional>
+#include <vector>
 
 #include "network.hpp"
 
@@ -294,6 +297,35 @@ ON_EVERY_TRANSPORT("put: a broadcast shares its memory, given back after the las
     CHECK(hear(other).text() == memory.text);
     CHECK(done(future));
     CHECK(eventually([&memory] { return *memory.returned == 1; }));
+}
+
+// Whoever keeps the sending side between two puts has to hear of that: see Peer::look_after_stream.
+TEST_CASE("put: small messages that trickle don't wait until they are many") {
+    Network network(Wire::tcp);
+    auto server = network.server();
+    auto client = network.client();
+    REQUIRE(meet(server, client));
+    std::vector<int> waits;
+    while (waits.size() < 21) {
+        constexpr int k_stream = 300;
+        for (int i = 0; i < k_stream; ++i) client.put("stream");
+        int heard = 0;
+        int trickle = 0;
+        while (heard <= k_stream) {
+            client.put("trickle");
+            ++trickle;
+            const auto next = std::chrono::steady_clock::now() + std::chrono::microseconds(30);
+            while (std::chrono::steady_clock::now() < next) {
+                if (server.try_get()) ++heard;
+            }
+        }
+        for (; heard < k_stream + trickle; ++heard) REQUIRE(hear(server) == "trickle");
+        waits.push_back(trickle);
+    }
+    std::ranges::sort(waits);
+    MESSAGE("until the first came: " << waits[waits.size() / 2] << " puts, at most "
+                                     << waits.back());
+    CHECK(waits[waits.size() / 2] < 300);  // the bound is 1,024 that wait
 }
 
 }  // namespace nq::api
