@@ -68,6 +68,7 @@ class Tickets {
     /// The one that `make` returns, which is made where it stays: to move it costs more.
     template <TicketMaker Make>
     explicit Tickets(Make&& make) : first_(make()) {}
+    explicit Tickets(Ticket ticket) : first_(std::move(ticket)) {}
     void add(Ticket ticket) {
         if (!first_.completion) {
             first_ = std::move(ticket);
@@ -110,6 +111,7 @@ class Future {
     /// Of one message; `make` returns its Ticket.
     template <detail::TicketMaker Make>
     explicit Future(Make&& make) : tickets_(make) {}
+    explicit Future(detail::Ticket ticket) : tickets_(std::move(ticket)) {}
     explicit Future(detail::Tickets tickets) : tickets_(std::move(tickets)) {}
 
     /// Waits; throws what the put failed with (ConnectionError and its kind, ProtocolError,

@@ -10,7 +10,7 @@
 
 #include <net_queue/stream.hpp>
 
-#include "buffer/pool.hpp"
+#include "buffer/spare.hpp"
 
 namespace nq::detail {
 

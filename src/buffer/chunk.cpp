@@ -4,7 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "buffer/pool.hpp"
 #include "buffer/spare.hpp"
 
 namespace nq {

@@ -55,10 +55,6 @@ class Buffer {
     std::size_t ready_ = 0;  ///< octets whose pages are there, as far as we know
 };
 
-/// A share in a block of many small messages, for one of them: the calling thread's spare one, if
-/// that has it, as it has who drops one message before it gets the next.
-[[nodiscard]] std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block);
-
 /// Memory for messages on their way in and blocks on their way out. Fresh pages are dear (each is
 /// a page fault and 4 KiB of zeroes), so blocks are kept for the next one: those of 4 KiB to 4 MiB
 /// up to a bound; larger ones up to another, and only until they have grown old.

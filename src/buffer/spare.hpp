@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 
@@ -43,5 +44,9 @@ class Spare {
     static inline constinit thread_local std::shared_ptr<T>* slot = nullptr;
     static inline constinit thread_local bool gone = false;
 };
+
+/// A share in a block of many small messages, for one of them: the calling thread's spare one, if
+/// that has it, as it has who drops one message before it gets the next.
+[[nodiscard]] std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block);
 
 }  // namespace nq::detail

@@ -72,18 +72,14 @@ std::unique_ptr<Core> Core::make(std::shared_ptr<Transport> transport, Purpose p
 
 Future Core::put(Stream&& message, Peers peers) {
     if (closing()) {
-        return Future([this] {
-            return refused(
-                {make_error_code(Errc::connection_aborted), id(), "put: the queue is closed"});
-        });
+        return Future(
+            refused({make_error_code(Errc::connection_aborted), id(), "put: the queue is closed"}));
     }
     if (reads_as_fin(message)) {
-        return Future([this] {
-            return refused(
-                {make_error_code(Errc::protocol_error), Uuid(),
-                 "put: a message of exactly the own id (16 octets) would be read as the end of the "
-                 "session; send it in another form"});
-        });
+        return Future(
+            refused({make_error_code(Errc::protocol_error), Uuid(),
+                     "put: a message of exactly the own id (16 octets) would be read as the end of "
+                     "the session; send it in another form"}));
     }
     return put_each(std::move(message), peers);
 }

@@ -126,7 +126,7 @@ std::vector<Future> Future::futures() const {
     std::vector<Future> futures;
     futures.reserve(tickets_.count());
     for (std::size_t i = 0; i < tickets_.count(); ++i) {
-        futures.push_back(Future([this, i] { return tickets_[i]; }));
+        futures.push_back(Future(tickets_[i]));
     }
     return futures;
 }

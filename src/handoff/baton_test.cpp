@@ -94,9 +94,16 @@ TEST_CASE("a sealed count gives no number, and says how many it gave; the baton 
 
 namespace {
 
+/// Says so where the kernel has no fence for others: a test of keepers ends there.
+bool no_keepers() {
+    if (Bias::prepare()) return false;
+    MESSAGE("not here: no membarrier(2)");
+    return true;
+}
+
 /// Takes the baton and a number again and again, until this thread keeps the baton.
+/// REQUIRES: somebody may.
 std::uint64_t keep(Baton& baton) {
-    Bias::prepare();
     for (;;) {
         const auto number = baton.try_hold_and_count();
         REQUIRE(number);
@@ -112,6 +119,7 @@ std::uint64_t keep(Baton& baton) {
 }  // namespace
 
 TEST_CASE("a thread that takes the baton again and again keeps it") {
+    if (no_keepers()) return;
     Baton baton;
     const std::uint64_t count = keep(baton);
     CHECK(count == Bias::k_favoured + 1);
@@ -153,6 +161,7 @@ TEST_CASE("a thread that takes the baton again and again keeps it") {
 }
 
 TEST_CASE("a baton is not kept while there is anything left to do") {
+    if (no_keepers()) return;
     Baton baton;
     std::uint64_t count = keep(baton);
     CHECK(baton.raise(k_read));  // ends it
@@ -197,7 +206,7 @@ struct Numbers {
 
 TEST_CASE("keepers, holders and others: one at a time works, no work is lost, no number twice") {
     constexpr int k_interruptions = 500;
-    Bias::prepare();
+    const std::uint64_t kept_min = no_keepers() ? 0 : 100'000;
     Baton baton;
     // Guarded by the baton; not atomic, so that a sanitizer sees a second one inside.
     std::uint64_t done = 0;
@@ -243,7 +252,7 @@ TEST_CASE("keepers, holders and others: one at a time works, no work is lost, no
             for (int i = 0; i < 5; ++i) std::this_thread::yield();
         }
     });
-    while (interruptions < k_interruptions || own.kept < 100'000) put(own);
+    while (interruptions < k_interruptions || own.kept < kept_min) put(own);
     running = false;
     other.join();
     worker.join();

@@ -18,26 +18,35 @@ namespace nq::detail {
 
 namespace {
 
+/// Looks at whether the favourite is outside yet, each with a yield before the next; it is inside
+/// for less than a microsecond. More are of no use, if it has a lower priority: then we nap.
+constexpr int k_yields = 100;
+constexpr std::chrono::microseconds k_nap{50};
+
+/// No processor holds a store back for as long as this.
+constexpr std::chrono::milliseconds k_instead_of_fence{10};
+
 /// Linux before 4.14, and sandboxes, may not have it: then nobody is favoured.
 std::atomic<bool> usable{false};
 
 bool membarrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0U, 0) == 0; }
 
 // A sandbox that was entered since the beginning forbids it: the last one favoured is all there is
-// to bring out. Its processor holds no store back for so long.
+// to bring out.
 void wait_instead() noexcept {
     usable.store(false, std::memory_order_relaxed);  // relaxed: a fact
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(k_instead_of_fence);
 }
 
 }  // namespace
 
-void Bias::prepare() noexcept {
+bool Bias::prepare() noexcept {
     static std::once_flag once;
     std::call_once(once, [] {
         usable.store(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED),
                      std::memory_order_relaxed);  // relaxed: a fact that orders nothing
     });
+    return usable.load(std::memory_order_relaxed);  // relaxed: as above
 }
 
 // Null: there is no memory for one, or the thread ends.
@@ -78,11 +87,10 @@ void Bias::revoke() noexcept {
     if (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) wait_instead();
     // acquire: pairs with leave.
     for (int looks = 0; mark->inside.load(std::memory_order_acquire) == this; ++looks) {
-        if (looks < 100) {
+        if (looks < k_yields) {
             std::this_thread::yield();
         } else {
-            // To yield is of no use to a favourite of lower priority.
-            std::this_thread::sleep_for(std::chrono::microseconds(50));
+            std::this_thread::sleep_for(k_nap);
         }
     }
 }

@@ -35,9 +35,9 @@ class Bias {
     Bias(const Bias&) = delete;
     Bias& operator=(const Bias&) = delete;
 
-    /// Once for the process, before the first favour: that the kernel gets ready takes
-    /// milliseconds.
-    static void prepare() noexcept;
+    /// Before the first favour: that the kernel gets ready takes milliseconds, once for the
+    /// process. False: it has no such fence, and nobody will be favoured.
+    static bool prepare() noexcept;
 
     /// True: the calling thread is the favourite, and inside until it leaves: nobody else is, and
     /// none comes in. REQUIRES: it is inside no Bias.

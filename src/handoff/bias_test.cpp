@@ -14,8 +14,14 @@ namespace nq::detail {
 
 namespace {
 
+/// Says so where the kernel has no fence for others: a test of favourites ends there.
+bool no_favourites() {
+    if (Bias::prepare()) return false;
+    MESSAGE("not here: no membarrier(2)");
+    return true;
+}
+
 bool become_favourite(Bias& bias) {
-    Bias::prepare();
     bool favoured = false;
     for (unsigned i = 0; i < Bias::k_favoured; ++i) {
         CHECK_FALSE(favoured);
@@ -32,6 +38,7 @@ void elsewhere(Call call) {
 }  // namespace
 
 TEST_CASE("who held the guard often enough in a row is the favourite until that is revoked") {
+    if (no_favourites()) return;
     Bias bias;
     CHECK_FALSE(bias.enter());
     CHECK(become_favourite(bias));
@@ -51,6 +58,7 @@ TEST_CASE("who held the guard often enough in a row is the favourite until that 
 }
 
 TEST_CASE("who comes between breaks the row") {
+    if (no_favourites()) return;
     Bias bias;
     for (unsigned i = 1; i < Bias::k_favoured; ++i) CHECK_FALSE(bias.favour());
     elsewhere([&] { CHECK_FALSE(bias.favour()); });
@@ -58,6 +66,7 @@ TEST_CASE("who comes between breaks the row") {
 }
 
 TEST_CASE("a visit ends with its block, or before") {
+    if (no_favourites()) return;
     Bias bias;
     CHECK_FALSE(bool(Bias::Visit(bias)));
     CHECK(become_favourite(bias));
@@ -72,6 +81,7 @@ TEST_CASE("a visit ends with its block, or before") {
 }
 
 TEST_CASE("the favour of a thread that has ended can be revoked, and another one be favoured") {
+    if (no_favourites()) return;
     Bias bias;
     elsewhere([&] { CHECK(become_favourite(bias)); });
     CHECK_FALSE(bias.enter());
@@ -89,7 +99,7 @@ TEST_CASE("never two are inside, whoever is the favourite and whenever that ends
     std::mutex guard;
     std::int64_t done = 0;  // not atomic, so that a sanitizer sees a second one inside
     std::int64_t visits = 0;
-    Bias::prepare();
+    const bool favourites = !no_favourites();
     const auto work = [&] {
         if (const Bias::Visit visit(bias); visit) {
             ++done;
@@ -121,7 +131,7 @@ TEST_CASE("never two are inside, whoever is the favourite and whenever that ends
     CHECK(done == own + others[0] + others[1]);
     MESSAGE("visits of favourites: " << visits << " of " << done << ", others: " << others[0].load()
                                      << " and " << others[1].load());
-    CHECK(visits > k_interruptions);
+    if (favourites) CHECK(visits > k_interruptions);
 }
 
 }  // namespace nq::detail

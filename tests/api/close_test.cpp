@@ -2,6 +2,8 @@
 // docs/guarantees.md, close, close_for, and the destructor; and the option close_timeout.
 #include <doctest/doctest.h>
 
+#include <malloc.h>
+
 #include <future>
 #include <optional>
 #include <thread>
@@ -90,6 +92,27 @@ ON_EVERY_TRANSPORT("the destructor closes") {
     CHECK(hear(server) == "last words");
     CHECK(server.stats().peers.empty());
 }
+
+#if !defined(__SANITIZE_THREAD__) && \
+    !defined(__SANITIZE_ADDRESS__)  // which have a heap of their own
+TEST_CASE("memory kept for large messages goes with the queue, though a small one of it stays") {
+    constexpr std::size_t k_large = std::size_t{48} << 20;
+    const auto mapped = [] { return static_cast<std::size_t>(mallinfo2().hblkhd); };
+    const std::size_t before = mapped();
+    Network network(Wire::tcp);
+    auto server = network.server();
+    {
+        auto client = network.client<BytesSerializer>();
+        REQUIRE(meet(server, client));
+        server.put("stays");
+        CHECK(hear(client).text() == "stays");  // whose share this thread keeps
+        server.put(pattern(k_large));
+        CHECK(hear(client).size() == k_large);
+        CHECK(mapped() - before > k_large / 2);
+    }
+    CHECK(mapped() - before < k_large / 2);
+}
+#endif
 
 ON_EVERY_TRANSPORT("the destructor does not wait while an exception unwinds") {
     std::optional<TextQueue> client;

@@ -299,7 +299,8 @@ ON_EVERY_TRANSPORT("put: a broadcast shares its memory, given back after the las
     CHECK(eventually([&memory] { return *memory.returned == 1; }));
 }
 
-// Whoever keeps the sending side between two puts has to hear of that: see Peer::look_after_stream.
+// The thread that puts keeps the sending side between two puts, and has to hear from the reactor
+// that its stream stalls: see Peer::look_after_stream.
 TEST_CASE("put: small messages that trickle don't wait until they are many") {
     Network network(Wire::tcp);
     auto server = network.server();
