@@ -12,18 +12,24 @@
 namespace nq::detail {
 
 SendHalf::SendHalf(const Uuid& self, const SendOptions& options, std::shared_ptr<BufferPool> pool)
-    : identity_(encode_identity(self)), options_(options), pool_(std::move(pool)) {
+    : identity_(encode_identity(self)),
+      options_(options),
+      copied_below_(options.merge ? options.efficient_size : 0),
+      pool_(std::move(pool)) {
     assert(options_.transport_size >= k_identity_size);
 }
 
-void SendHalf::put(Stream&& payload, const std::optional<Uuid>& target) {
-    assert(!closing_);
+void SendHalf::put_otherwise(Stream&& payload, const std::optional<Uuid>& target) {
+    const bool next = ini_staged_ && connected_ && !held_ && queue_.empty() && !midway();
+    if (next && !target && copy(payload)) return check();
+    close_run();
     const std::size_t size = payload.size();
-    frames_.emplace_back(std::move(payload), target);
+    queue_.emplace_back(std::move(payload), target);
+    ++accepted_;
     queued_bytes_ += size;
     if (target && peer_ && *target != *peer_) {
-        refused_.push_back(accepted() - 1);
-        withdraw(frames_.back());
+        refused_.push_back(accepted_ - 1);
+        withdraw(queue_.back());
         settle();
     }
     check();
@@ -31,32 +37,38 @@ void SendHalf::put(Stream&& payload, const std::optional<Uuid>& target) {
 
 bool SendHalf::cancel(std::uint64_t number) {
     if (number < taken_ || number >= accepted()) return false;
-    const std::size_t index = number - taken_;
-    if (index < next_.frame && !planted(Bug::cancel_of_staged_frame)) return false;
-    if (index == next_.frame && next_.offset > 0) return false;
-    if (frames_[index].withdrawn) return false;
-    withdraw(frames_[index]);
+    const std::uint64_t place = accepted() - number;  // 1: the last one
+    if (place > queue_.size()) take_back_unoffered();
+    if (place > queue_.size()) return false;
+    SendFrame& frame = queue_[queue_.size() - static_cast<std::size_t>(place)];
+    if (frame.withdrawn()) return false;
+    withdraw(frame);
     settle();
     check();
     return true;
 }
 
-void SendHalf::withdraw(Frame& frame) {
-    queued_bytes_ -= frame.payload.size();
-    frame.payload.clear();
-    frame.withdrawn = true;
+void SendHalf::withdraw(SendFrame& frame) {
+    queued_bytes_ -= frame.payload_size();
+    frame.withdraw();
 }
 
 void SendHalf::close() { closing_ = true; }
 
 void SendHalf::abandon() {
+    take_back_unoffered();
     closing_ = true;
     held_ = false;  // nothing is left to hold back
-    const bool begun = next_.offset > 0 && !planted(Bug::abandon_cuts_frame);
-    const std::size_t kept = next_.frame + (begun ? 1 : 0);
-    while (frames_.size() > kept && !planted(Bug::abandon_sends_queue)) {
-        queued_bytes_ -= frames_.back().payload.size();
-        frames_.pop_back();
+    if (midway() && planted(Bug::abandon_cuts_frame)) {
+        queued_bytes_ -= outgoing_.back().payload_size();
+        --accepted_;
+        outgoing_.pop_back();
+        next_ = Cursor{};
+    }
+    while (!queue_.empty() && !planted(Bug::abandon_sends_queue)) {
+        queued_bytes_ -= queue_.back().payload_size();
+        --accepted_;
+        queue_.pop_back();
     }
     check();
 }
@@ -70,14 +82,19 @@ void SendHalf::handle_connected(bool awaited) {
 
 void SendHalf::handle_lost(std::uint64_t unwritten) {
     if (planted(Bug::cut_frame_not_sent_again) && settled_ > 0 && sent_ > settled_) {
-        sent_ += frames_.empty() ? 0 : frames_.front().wire_size();
+        sent_ += outgoing_.empty() ? 0 : outgoing_.front().wire_size();
         settle();
+    }
+    take_back_unoffered();
+    for (; !outgoing_.empty(); outgoing_.pop_back()) requeue(std::move(outgoing_.back()));
+    if (planted(Bug::cut_frame_resumed_midway) && next_.offset > k_header_size) {
+        (void)queue_.front().payload().skip(next_.offset - k_header_size);
     }
     take_back(unwritten);
     connected_ = false;
     ini_staged_ = planted(Bug::ini_once_per_session);
     fin_ = Fin::none;
-    if (!planted(Bug::cut_frame_resumed_midway)) next_ = Cursor{};
+    next_ = Cursor{};
     staged_.clear();
     staged_bytes_ = copied_bytes_ = 0;
     sent_ = settled_ = 0;
@@ -87,25 +104,54 @@ void SendHalf::handle_lost(std::uint64_t unwritten) {
     check();
 }
 
-// Frames that end in what was not written were not sent, whatever was taken.
+// Messages that end in what was not written were not sent, whatever was taken.
 void SendHalf::take_back(std::uint64_t unwritten) {
     const std::uint64_t written = taken_octets_ - std::min(unwritten, taken_octets_);
     while (!unreleased_.empty() && unreleased_.back().end > written) {
-        queued_bytes_ += unreleased_.back().frame.payload.size();
-        frames_.push_front(std::move(unreleased_.back().frame));
+        Unreleased last = std::move(unreleased_.back());
         unreleased_.pop_back();
-        --taken_;
+        if (last.begin() < written) {
+            const std::uint64_t begin = last.begin();
+            if (auto whole = last.frame.cut_front(static_cast<std::size_t>(written - begin))) {
+                const std::uint64_t end = begin + whole->wire_size();
+                unreleased_.push_back({*std::move(whole), end});
+            }
+        }
+        queued_bytes_ += last.frame.payload_size();
+        taken_ -= last.frame.messages();
+        requeue(std::move(last.frame));
     }
+}
+
+// The messages that were copied and not offered yet are queued again.
+void SendHalf::take_back_unoffered() {
+    close_run();
+    if (planted(Bug::cancel_of_staged_frame) && unoffered_ == 0 && !midway() &&
+        !outgoing_.empty() && outgoing_.back().wire_size() <= staged_bytes_) {
+        unoffered_ = 1;
+    }
+    for (; unoffered_ > 0; --unoffered_) {
+        unstage(outgoing_.back().wire_size());
+        requeue(std::move(outgoing_.back()));
+        outgoing_.pop_back();
+    }
+}
+
+// To the front.
+void SendHalf::requeue(SendFrame&& frame) {
+    if (!frame.is_run()) return queue_.push_front(std::move(frame));
+    std::vector<SendFrame> messages = frame.unpack();
+    for (; !messages.empty(); messages.pop_back()) queue_.push_front(std::move(messages.back()));
 }
 
 void SendHalf::handle_identified(const Uuid& peer) {
     peer_ = peer;
     held_ = false;
-    for (std::size_t i = next_.frame; i < frames_.size(); ++i) {
-        Frame& frame = frames_[i];
-        if (!frame.target || *frame.target == peer || frame.withdrawn) continue;
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+        SendFrame& frame = queue_[i];
+        if (!frame.target() || *frame.target() == peer || frame.withdrawn()) continue;
         if (planted(Bug::wrong_target_sent)) continue;
-        refused_.push_back(taken_ + i);
+        refused_.push_back(accepted_ - queue_.size() + i);
         withdraw(frame);
     }
     settle();
@@ -132,31 +178,46 @@ void SendHalf::handle_taken(std::size_t n, std::size_t released) {
     check();
 }
 
-// Passes the units that were wholly taken: ini, frames, fin.
+// Passes the units that were wholly taken: ini, messages, fin.
 void SendHalf::settle() {
     if (settled_ == 0 && sent_ >= k_identity_size) settled_ = k_identity_size;
-    while (!frames_.empty()) {
-        const std::size_t size = frames_.front().wire_size();
-        // A withdrawn frame at the front passes at once, connected or not.
-        if (size > 0 && (settled_ == 0 || sent_ - settled_ < size)) break;
-        if (planted(Bug::taken_frame_sent_again) && sent_ - settled_ == size) break;
-        settled_ += size;
-        queued_bytes_ -= frames_.front().payload.size();
-        ++taken_;
-        const std::uint64_t end = taken_octets_ - (sent_ - settled_);
-        if (unreleased_.empty() && end <= released_octets_) {
-            ++released_;
-        } else {
-            unreleased_.push_back({std::move(frames_.front()), end});
+    while (!outgoing_.empty()) {
+        SendFrame& frame = outgoing_.front();
+        const std::size_t size = frame.wire_size();
+        const std::uint64_t taken = settled_ == 0 ? 0 : sent_ - settled_;
+        if (size > taken) {
+            if (auto whole = frame.cut_front(static_cast<std::size_t>(taken))) {
+                pass(*std::move(whole));
+            }
+            break;
         }
-        frames_.pop_front();
-        if (next_.frame > 0) --next_.frame;
+        if (planted(Bug::taken_frame_sent_again) && size > 0 && taken == size) break;
+        pass(std::move(frame));
+        outgoing_.pop_front();
     }
-    if (fin_ == Fin::staged && frames_.empty() && sent_ - settled_ == k_identity_size) {
+    // A withdrawn message passes as soon as it is the first, connected or not.
+    while (outgoing_.empty() && !queue_.empty() && queue_.front().withdrawn()) {
+        pass(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    if (fin_ == Fin::staged && outgoing_.empty() && sent_ - settled_ == k_identity_size) {
         settled_ = sent_;
         fin_ = Fin::taken;
     }
     settle_released();
+}
+
+// The transport has all of it.
+void SendHalf::pass(SendFrame&& frame) {
+    settled_ += frame.wire_size();
+    queued_bytes_ -= frame.payload_size();
+    taken_ += frame.messages();
+    const std::uint64_t end = taken_octets_ - (sent_ - settled_);
+    if (unreleased_.empty() && end <= released_octets_) {
+        released_ += frame.messages();
+    } else {
+        unreleased_.push_back({std::move(frame), end});
+    }
 }
 
 void SendHalf::handle_released(std::size_t n) {
@@ -170,8 +231,13 @@ void SendHalf::handle_released(std::size_t n) {
 void SendHalf::settle_released() {
     const std::uint64_t free = planted(Bug::released_when_taken) ? taken_octets_ : released_octets_;
     while (!unreleased_.empty() && unreleased_.front().end <= free) {
+        released_ += unreleased_.front().frame.messages();
         unreleased_.pop_front();
-        ++released_;
+    }
+    if (!unreleased_.empty() && unreleased_.front().begin() < free) {
+        Unreleased& first = unreleased_.front();
+        const auto part = static_cast<std::size_t>(free - first.begin());
+        if (const auto whole = first.frame.cut_front(part)) released_ += whole->messages();
     }
     unreleased_.trim();
 }
@@ -187,7 +253,9 @@ std::size_t SendHalf::room() const {
 }
 
 std::span<const Chunk> SendHalf::poll_transmit() {
+    close_run();
     if (connected_) stage();
+    unoffered_ = 0;
     if (staged_.empty()) drop_block_if_idle();
     check();
     return staged_;
@@ -200,32 +268,39 @@ void SendHalf::stage() {
     }
     if (held_) return;
     const bool skip_queue = planted(Bug::fin_before_queue) && closing_;
-    while (next_.frame < frames_.size() && room() > 0 && !skip_queue) {
+    if (!midway() && !skip_queue) stage_copies();
+    while ((midway() || !queue_.empty()) && room() > 0 && !skip_queue) {
         if (!stage_frame()) return;
-        stage_small_frames();
+        if (!midway()) stage_copies();
     }
-    const bool queue_staged = next_.frame == frames_.size() || skip_queue;
+    const bool queue_staged = (queue_.empty() && !midway()) || skip_queue;
     if (closing_ && fin_ == Fin::none && queue_staged && room() >= k_identity_size) {
         fin_ = Fin::staged;
         stage_copy(identity_);
     }
 }
 
-// Stages what there is room for of the frame at the cursor; false if it must wait.
+// Stages what there is room for of the frame under way, or of the next one; false if that must
+// wait.
 bool SendHalf::stage_frame() {
-    const Frame& frame = frames_[next_.frame];
-    const bool stranger = !peer_ && !planted(Bug::target_not_awaited);
-    if (frame.target && !frame.withdrawn && stranger) return false;
+    if (!midway()) {
+        const SendFrame& next = queue_.front();
+        const bool stranger = !peer_ && !planted(Bug::target_not_awaited);
+        if (next.target() && !next.withdrawn() && stranger) return false;
+        outgoing_.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    const SendFrame& frame = outgoing_.back();
     const std::size_t size = frame.wire_size();
     if (next_.offset < std::min(size, k_header_size)) {
-        const Header header = encode_header(frame.payload.size());
+        const Header header = encode_header(frame.payload().size());
         const std::size_t n = std::min(k_header_size - next_.offset, room());
         const bool again = planted(Bug::split_header_begins_again);
         stage_copy(std::span(header).subspan(again ? 0 : next_.offset, n));
         next_.offset += n;
     }
     while (next_.offset < size && room() > 0) {
-        const Chunk& chunk = frame.payload.chunk(next_.chunk);
+        const Chunk& chunk = frame.payload().chunk(next_.chunk);
         const bool copied = options_.merge && chunk.size() < options_.efficient_size;
         const std::size_t most = copied ? std::min(room(), limits::k_block_size) : room();
         const std::size_t n = std::min(chunk.size() - next_.chunk_offset, most);
@@ -238,69 +313,85 @@ bool SendHalf::stage_frame() {
         next_.chunk_offset += n;
         if (next_.chunk_offset == chunk.size()) ++next_.chunk, next_.chunk_offset = 0;
     }
-    if (next_.offset == size) next_ = Cursor{.frame = next_.frame + 1};
+    if (next_.offset == size) next_ = Cursor{};
     return true;
 }
 
-// Frames that can be copied whole behind the last one: the way of nearly all small messages, in one
-// go. What comes then, if anything, takes the long way.
-void SendHalf::stage_small_frames() {
-    if (next_.offset != 0 || !options_.merge || !block_is_open()) return;
-    std::byte* target = block_.get() + block_used_;
-    const std::size_t most = std::min(room(), block_size_ - block_used_);
-    std::size_t left = most;
-    while (next_.frame < frames_.size()) {
-        const Frame& frame = frames_[next_.frame];
-        const std::size_t size = frame.payload.size();
-        if (frame.withdrawn || frame.target || frame.payload.chunk_count() != 1 ||
-            size >= options_.efficient_size || k_header_size + size > left) {
-            break;
-        }
-        const Header header = encode_header(size);
-        std::memcpy(target, header.data(), header.size());
-        std::memcpy(target + header.size(), frame.payload.chunk(0).data(), size);
-        target += k_header_size + size;
-        left -= k_header_size + size;
-        ++next_.frame;
+// Messages that can be copied whole behind all that is staged: the way of nearly all small ones
+// that had to wait.
+void SendHalf::stage_copies() {
+    while (!queue_.empty()) {
+        const SendFrame& next = queue_.front();
+        if (next.withdrawn() || next.target() || !copy(next.payload())) break;
+        --accepted_;  // the run counts it
+        queued_bytes_ -= next.payload_size();
+        queue_.pop_front();
     }
-    extend_block(most - left);
+    close_run();
 }
 
-// Do the octets staged last lie in the block, up to where it is used?
-bool SendHalf::block_is_open() const {
-    return !staged_.empty() && staged_.back().owner() == block_ &&
-           staged_.back().data() + staged_.back().size() == block_.get() + block_used_;
+// Adds a small message to the run, or to another one; false if it is none, or there is no room.
+// REQUIRES: all messages before it are staged, or in the run.
+bool SendHalf::copy(const Stream& payload) {
+    if (payload.size() >= copied_below_ || payload.chunk_count() > 1) return false;
+    if (!run_.has_room_for(payload)) {
+        close_run();
+        const std::size_t size = k_header_size + payload.size();
+        if (size > room()) return false;
+        if (size > block_size_ - block_used_) {
+            if (size > limits::k_block_rest_max) return false;
+            renew_block();
+        }
+        run_.open(block_.get() + block_used_, std::min(room(), block_size_ - block_used_));
+    }
+    run_.add(payload);
+    return true;
 }
 
-// So many octets were copied behind those staged last.
-void SendHalf::extend_block(std::size_t n) {
-    staged_.back().extend(n);
-    staged_bytes_ += n;
-    copied_bytes_ += n;
-    block_used_ += n;
+// Stages what was copied.
+void SendHalf::close_run() {
+    if (!run_.empty()) {
+        const std::size_t size = run_.size();
+        const Chunk octets(Chunk::Octets(block_.get() + block_used_, size), block_);
+        outgoing_.push_back(SendFrame::run(octets, run_.messages()));
+        stage_from_block(size);
+        accepted_ += run_.messages();
+        queued_bytes_ += run_.payload_size();
+        ++unoffered_;
+    }
+    run_.close();
 }
 
 // Stages a copy, behind the last one where that is possible.
 void SendHalf::stage_copy(std::span<const std::byte> octets) {
     while (!octets.empty()) {
-        if (block_used_ == block_size_) {
-            Buffer buffer = pool_->acquire(limits::k_block_size);
-            block_size_ = buffer.capacity();
-            block_used_ = 0;
-            block_ = std::move(buffer).share();
-        }
+        if (block_used_ == block_size_) renew_block();
         const std::size_t n = std::min(octets.size(), block_size_ - block_used_);
-        std::byte* const target = block_.get() + block_used_;
-        std::memcpy(target, octets.data(), n);
+        std::memcpy(block_.get() + block_used_, octets.data(), n);
         octets = octets.subspan(n);
-        if (block_is_open()) {
-            extend_block(n);
-        } else {
-            append(Chunk(Chunk::Octets(target, n), block_));
-            copied_bytes_ += n;
-            block_used_ += n;
-        }
+        stage_from_block(n);
     }
+}
+
+// Stages the next n octets of the block, behind those staged last if these end there.
+void SendHalf::stage_from_block(std::size_t n) {
+    const std::byte* const begin = block_.get() + block_used_;
+    if (!staged_.empty() && staged_.back().owner() == block_ &&
+        staged_.back().data() + staged_.back().size() == begin) {
+        staged_.back().extend(n);
+        staged_bytes_ += n;
+    } else {
+        append(Chunk(Chunk::Octets(begin, n), block_));
+    }
+    copied_bytes_ += n;
+    block_used_ += n;
+}
+
+void SendHalf::renew_block() {
+    Buffer buffer = pool_->acquire(limits::k_block_size);
+    block_size_ = buffer.capacity();
+    block_used_ = 0;
+    block_ = std::move(buffer).share();
 }
 
 void SendHalf::append(Chunk chunk) {
@@ -308,9 +399,26 @@ void SendHalf::append(Chunk chunk) {
     staged_.push_back(std::move(chunk));
 }
 
+// The last n octets, copies all of them, are not staged any more.
+void SendHalf::unstage(std::size_t n) {
+    staged_bytes_ -= n;
+    copied_bytes_ -= n;
+    while (n > 0) {
+        Chunk& last = staged_.back();
+        const std::size_t left = last.size() - std::min(n, last.size());
+        n -= last.size() - left;
+        if (left > 0) {
+            last = last.slice(0, left);
+        } else {
+            staged_.pop_back();
+        }
+    }
+}
+
 // An idle session holds no block; a busy one starts the block again once nobody looks at it.
 void SendHalf::drop_block_if_idle() {
-    if (!staged_.empty() || released_octets_ != taken_octets_) return;
+    if (!staged_.empty() || !run_.empty() || released_octets_ != taken_octets_) return;
+    run_.close();
     block_.reset();
     block_size_ = block_used_ = 0;
 }
@@ -319,9 +427,10 @@ void SendHalf::check() const {
     assert(released_ <= taken_ && taken_ <= accepted());
     assert(released_octets_ <= taken_octets_);
     assert(settled_ <= sent_);
-    assert(next_.frame <= frames_.size());
+    assert(run_.empty() || (queue_.empty() && !midway()));
+    assert(unoffered_ <= outgoing_.size());
     assert(staged_.empty() == (staged_bytes_ == 0));
-    assert(released_ + unreleased_.size() == taken_);
+    assert(released_ + unreleased_.size() <= taken_);
 }
 
 }  // namespace nq::detail

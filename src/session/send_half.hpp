@@ -15,6 +15,8 @@
 #include "buffer/pool.hpp"
 #include "buffer/ring.hpp"
 #include "session/frame.hpp"
+#include "session/send_frame.hpp"
+#include "session/send_run.hpp"
 
 namespace nq::detail {
 
@@ -29,6 +31,10 @@ struct SendOptions {
 /// next, and so are those that the transport took but says it never wrote; other frames wholly
 /// taken count as sent.
 ///
+/// A small message is copied into a block as it is put, behind those before it, if nothing waits in
+/// between: so a stream of them costs no note each. They become messages of their own again where
+/// that matters: a cancelled one, a lost connection.
+///
 /// Messages are counted from 0 in the order of `put`. Invariants:
 /// released() <= taken() <= staged frames <= accepted(); octets released <= taken <= offered.
 /// Pure: no socket, thread, clock or randomness. Thread safety: none; belongs to the holder of the
@@ -40,8 +46,16 @@ class SendHalf {
     // Commands.
     /// Queues a message; its number is accepted() before the call. With `target`, it is sent only
     /// once the peer is known to be that one, and refused (see poll_refused) if it is not.
-    /// REQUIRES: !closing().
-    void put(Stream&& payload, const std::optional<Uuid>& target = std::nullopt);
+    /// What it takes of the payload it takes whole: a message that was copied stays as it is, for
+    /// the caller to drop. REQUIRES: !closing().
+    void put(Stream&& payload, const std::optional<Uuid>& target = std::nullopt) {
+        assert(!closing_);
+        if (!target && run_.has_room_for(payload) && payload.size() < copied_below_) {
+            run_.add(payload);
+        } else {
+            put_otherwise(std::move(payload), target);
+        }
+    }
     /// Takes message `number` out of the queue if no octet of it was offered yet. Its number counts
     /// as sent and released in its turn.
     [[nodiscard]] bool cancel(std::uint64_t number);
@@ -66,7 +80,10 @@ class SendHalf {
     /// The memory of the next n octets taken is free. REQUIRES: released + n <= taken.
     void handle_released(std::size_t n);
     /// Nothing was put for a while: memory that holds nothing is given back.
-    void handle_idle() { frames_.trim(); }
+    void handle_idle() {
+        queue_.trim();
+        outgoing_.trim();
+    }
 
     // What next.
     /// The next octets to send, at most transport_size in at most k_transmit_chunks pieces; the
@@ -83,71 +100,70 @@ class SendHalf {
     [[nodiscard]] bool has_refused() const { return !refused_.empty(); }
 
     // Queries.
-    [[nodiscard]] std::uint64_t accepted() const { return taken_ + frames_.size(); }
+    [[nodiscard]] std::uint64_t accepted() const { return accepted_ + run_.messages(); }
     /// Messages of which the transport took every octet.
     [[nodiscard]] std::uint64_t taken() const { return taken_; }
     /// Messages whose memory is free: futures of lower numbers are done.
     [[nodiscard]] std::uint64_t released() const { return released_; }
     /// Payload octets of the messages not wholly taken.
-    [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_; }
+    [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_ + run_.payload_size(); }
     /// Octets taken whose memory is not free yet.
     [[nodiscard]] std::size_t unreleased_octets() const {
         return static_cast<std::size_t>(taken_octets_ - released_octets_);
     }
     /// Memory is kept for messages to come: handle_idle will be due.
-    [[nodiscard]] bool holds_memory() const { return frames_.trimmable(); }
+    [[nodiscard]] bool holds_memory() const { return queue_.trimmable() || outgoing_.trimmable(); }
     [[nodiscard]] bool closing() const { return closing_; }
     /// The transport took our fin: nothing more will be sent on this connection.
     [[nodiscard]] bool fin_taken() const { return fin_ == Fin::taken; }
 
   private:
     enum class Fin { none, staged, taken };
-    struct Frame {
-        Stream payload;
-        std::optional<Uuid> target;
-        bool withdrawn = false;  ///< cancelled or refused: no octet of it goes out
-
-        Frame(Stream&& message, const std::optional<Uuid>& peer)
-            : payload(std::move(message)), target(peer) {}
-        /// Octets it puts on the wire.
-        [[nodiscard]] std::size_t wire_size() const {
-            return withdrawn ? 0 : k_header_size + payload.size();
-        }
-    };
-    /// The next octet to stage: an offset into the wire form of one frame, and where that is in its
-    /// payload.
+    /// The next octet to stage of a frame that is staged in part: an offset into its wire form, and
+    /// where that is in its payload.
     struct Cursor {
-        std::size_t frame = 0;
         std::size_t offset = 0;  ///< header included
         std::size_t chunk = 0;
         std::size_t chunk_offset = 0;
     };
 
+    void put_otherwise(Stream&& payload, const std::optional<Uuid>& target);
+    [[nodiscard]] bool copy(const Stream& payload);
+    void close_run();
     void stage();
-    void stage_small_frames();
+    void stage_copies();
     [[nodiscard]] bool stage_frame();
     void stage_copy(std::span<const std::byte> octets);
-    [[nodiscard]] bool block_is_open() const;
-    void extend_block(std::size_t n);
+    void stage_from_block(std::size_t n);
+    void renew_block();
     void append(Chunk chunk);
+    void unstage(std::size_t n);
+    [[nodiscard]] bool midway() const { return next_.offset > 0; }
     [[nodiscard]] std::size_t room() const;
-    void withdraw(Frame& frame);
+    void withdraw(SendFrame& frame);
     void settle();
+    void pass(SendFrame&& frame);
     void settle_released();
     void take_back(std::uint64_t unwritten);
+    void take_back_unoffered();
+    void requeue(SendFrame&& frame);
     void drop_block_if_idle();
     void check() const;
 
     // Constant after construction.
     const IdentityFrame identity_;
     const SendOptions options_;
+    const std::size_t copied_below_;  ///< octets; messages at least this long are not
     const std::shared_ptr<BufferPool> pool_;
 
-    // The queue; frames_[0] is message number taken_.
-    Ring<Frame> frames_;
+    // The messages of which nothing is staged, behind those staged and not wholly taken. The first
+    // of all is number taken_.
+    Ring<SendFrame> queue_;
+    Ring<SendFrame> outgoing_;
+    std::uint64_t accepted_ = 0;  ///< without those in run_
     std::uint64_t taken_ = 0;
     std::uint64_t released_ = 0;
-    std::uint64_t queued_bytes_ = 0;
+    std::uint64_t queued_bytes_ = 0;  ///< as accepted_
     bool closing_ = false;
     std::optional<Uuid> peer_;
     bool held_ = false;  ///< nothing but the ini goes out
@@ -158,7 +174,8 @@ class SendHalf {
     bool connected_ = false;
     bool ini_staged_ = false;
     Fin fin_ = Fin::none;
-    Cursor next_;
+    Cursor next_;                ///< in the last outgoing frame
+    std::size_t unoffered_ = 0;  ///< the last so many of those were staged since the last offer
     std::vector<Chunk> staged_;
     std::size_t staged_bytes_ = 0;
     std::size_t copied_bytes_ = 0;  ///< of the staged octets, those in blocks of ours
@@ -167,17 +184,20 @@ class SendHalf {
 
     // Release: octets since the beginning of the session, and where each message ends in them.
     struct Unreleased {
-        Frame frame;
+        SendFrame frame;
         std::uint64_t end = 0;
+        [[nodiscard]] std::uint64_t begin() const { return end - frame.wire_size(); }
     };
     std::uint64_t taken_octets_ = 0;
     std::uint64_t released_octets_ = 0;
     Ring<Unreleased> unreleased_;
 
-    // The block that small octets are copied into.
+    // The block that small octets are copied into, and behind what is used of it the messages that
+    // were copied and not staged yet: then none is queued, or staged in part.
     std::shared_ptr<std::byte> block_;
     std::size_t block_size_ = 0;
     std::size_t block_used_ = 0;
+    SendRun run_;
 };
 
 }  // namespace nq::detail

@@ -9,75 +9,12 @@
 #include <vector>
 
 #include "buffer/limits.hpp"
+#include "session/send_half_script.hpp"
 #include "testing/octets.hpp"
 
-using nq::Chunk;
-using nq::Stream;
-using nq::Uuid;
-using nq::detail::BufferPool;
-using nq::detail::SendHalf;
-using nq::detail::SendOptions;
-using nq::testing::frame;
-using nq::testing::header;
-using nq::testing::identity;
-using nq::testing::text_of;
-using nq::testing::uuid_of;
-namespace limits = nq::detail::limits;
+namespace nq::testing {
 
-namespace {
-
-const Uuid k_self = uuid_of(1);
-const Uuid k_peer = uuid_of(2);
-const Uuid k_other = uuid_of(3);
-const std::string k_ini = identity(k_self);
-const std::string k_fin = k_ini;
-
-/// A send half and the transport below it.
-struct Sender {
-    SendHalf half;
-
-    explicit Sender(const SendOptions& options = {})
-        : half(k_self, options, BufferPool::create(0)) {}
-
-    static Sender connected(const SendOptions& options = {}) {
-        Sender sender(options);
-        sender.half.handle_connected();
-        return sender;
-    }
-
-    void put(const char* text) { half.put(Stream(Chunk(text))); }
-    void put_to(const Uuid& target, const char* text) { half.put(Stream(Chunk(text)), target); }
-
-    std::string offered() { return text_of(half.poll_transmit()); }
-
-    /// The transport takes up to n octets of what is offered now, without releasing them.
-    std::string take(std::size_t n) {
-        const std::string octets = offered().substr(0, n);
-        half.handle_taken(octets.size());
-        return octets;
-    }
-    /// It takes and releases until nothing is offered any more, n octets at a time.
-    std::string send(std::size_t n = SIZE_MAX) {
-        std::string all;
-        for (std::string part = take(n); !part.empty(); part = take(n)) {
-            half.handle_released(part.size());
-            all += part;
-        }
-        return all;
-    }
-    void reconnect() {
-        half.handle_lost();
-        half.handle_connected();
-    }
-};
-
-std::vector<std::size_t> sizes_of(std::span<const Chunk> chunks) {
-    std::vector<std::size_t> sizes;
-    for (const Chunk& chunk : chunks) sizes.push_back(chunk.size());
-    return sizes;
-}
-
-}  // namespace
+namespace limits = detail::limits;
 
 TEST_CASE("every connection begins with the ini") {
     Sender sender;
@@ -469,3 +406,5 @@ TEST_CASE("any puts, taken and released in any portions, arrive as they were put
         RC_ASSERT(sender.half.released() == messages.size());
     }));
 }
+
+}  // namespace nq::testing
