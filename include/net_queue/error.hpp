@@ -53,6 +53,9 @@ template <class T>
 class [[nodiscard]] Result {
   public:
     Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    /// What `make` returns, made where it stays.
+    template <class Make>
+    Result(std::in_place_t, Make&& make) : content_(std::in_place_index<0>, Made<Make>{make}) {}
     Result(Failure failure) : content_(std::in_place_index<1>, std::move(failure)) {}
 
     [[nodiscard]] bool has_value() const noexcept { return content_.index() == 0; }
@@ -74,6 +77,12 @@ class [[nodiscard]] Result {
     }
 
   private:
+    template <class Make>
+    struct Made {
+        Make& make;
+        operator T() const { return make(); }
+    };
+
     std::variant<T, Failure> content_;
 };
 

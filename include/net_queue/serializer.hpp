@@ -47,7 +47,7 @@ class PickleSerializer {
 struct BytesSerializer {
     using value_type = Chunk;
     [[nodiscard]] Stream dump(const Chunk& octets) const { return Stream(octets); }
-    [[nodiscard]] Chunk load(Stream stream) const { return std::move(stream).to_chunk(); }
+    [[nodiscard]] Chunk load(Stream&& stream) const { return std::move(stream).to_chunk(); }
 };
 
 /// Raw octets in chunks: the rope itself.

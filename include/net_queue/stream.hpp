@@ -108,7 +108,12 @@ class Stream {
   public:
     Stream() = default;
     /// A stream of one chunk.
-    Stream(Chunk chunk) { write_chunk(std::move(chunk)); }
+    Stream(Chunk chunk) : first_(std::move(chunk)), size_(first_.size()) { drop_if_empty(); }
+    /// The same, without making the chunk first.
+    Stream(Chunk::Octets octets, std::shared_ptr<const void> owner)
+        : first_(octets, std::move(owner)), size_(octets.size()) {
+        drop_if_empty();
+    }
     Stream(const Stream& other)
         : first_(other.first_),
           rest_(other.rest_ ? std::make_unique<Rest>(*other.rest_) : nullptr),
@@ -172,7 +177,11 @@ class Stream {
     static Stream from_bytes(std::span<const std::byte> octets);
     /// All octets as one chunk: the only chunk itself, or a copy where there are several.
     [[nodiscard]] Chunk to_chunk() const&;
-    [[nodiscard]] Chunk to_chunk() &&;
+    [[nodiscard]] Chunk to_chunk() && {
+        if (rest_ != nullptr) return std::as_const(*this).to_chunk();
+        size_ = 0;
+        return std::move(first_);
+    }
 
     // Octets, as a file would have them.
     /// Takes up to n octets off the front as a stream, splitting a chunk without copying it.
@@ -195,6 +204,9 @@ class Stream {
 
     [[nodiscard]] std::size_t rest_count() const noexcept { return rest_ ? rest_->size() : 0; }
     [[nodiscard]] Rest& rest();
+    void drop_if_empty() {
+        if (size_ == 0) first_ = Chunk();
+    }
     void append(Chunk chunk);
     void pop_front();
     void require_octets(const char* operation) const;

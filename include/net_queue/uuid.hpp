@@ -2,9 +2,11 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <span>
@@ -31,7 +33,12 @@ class Uuid {
     static std::optional<Uuid> parse(std::string_view text);
 
     /// Takes the first 16 octets. REQUIRES: octets.size() >= 16.
-    static Uuid from_octets(std::span<const std::byte> octets);
+    static Uuid from_octets(std::span<const std::byte> octets) {
+        assert(octets.size() >= k_size);
+        Uuid uuid;
+        std::memcpy(uuid.octets_.data(), octets.data(), k_size);
+        return uuid;
+    }
 
     [[nodiscard]] constexpr bool is_nil() const { return *this == Uuid{}; }
     [[nodiscard]] constexpr const std::array<std::byte, k_size>& octets() const { return octets_; }

@@ -43,12 +43,12 @@ class Batch {
     Stream pop() {
         assert(!empty());
         const Entry entry = messages_[popped_++];
-        Stream message =
-            entry.data == nullptr
-                ? std::move(streams_[entry.size])
-                : Stream(Chunk(Chunk::Octets(entry.data, entry.size), share_of_block(block_)));
-        octets_ -= message.size();
-        return message;
+        if (entry.data == nullptr) {
+            octets_ -= streams_[entry.size].size();
+            return std::move(streams_[entry.size]);
+        }
+        octets_ -= entry.size;
+        return Stream(Chunk::Octets(entry.data, entry.size), share_of_block(block_));
     }
 
     [[nodiscard]] bool empty() const { return popped_ == messages_.size(); }

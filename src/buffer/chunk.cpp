@@ -24,11 +24,6 @@ namespace detail {
 
 const char k_block_mark = 0;
 
-std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block) {
-    auto spare = Spare<const void>::take(block);
-    return spare != nullptr ? std::move(spare) : std::shared_ptr<const void>(block, &k_block_mark);
-}
-
 }  // namespace detail
 
 void Chunk::drop_block_share() noexcept { detail::Spare<const void>::keep(std::move(owner_)); }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include <net_queue/stream.hpp>
+
 namespace nq::detail {
 
 /// The share in some T that the calling thread dropped last. A thread that takes and drops shares
@@ -47,6 +49,10 @@ class Spare {
 
 /// A share in a block of many small messages, for one of them: the calling thread's spare one, if
 /// that has it, as it has who drops one message before it gets the next.
-[[nodiscard]] std::shared_ptr<const void> share_of_block(const std::shared_ptr<std::byte>& block);
+[[nodiscard]] inline std::shared_ptr<const void> share_of_block(
+    const std::shared_ptr<std::byte>& block) {
+    if (auto spare = Spare<const void>::take(block)) return spare;
+    return std::shared_ptr<const void>(block, &k_block_mark);
+}
 
 }  // namespace nq::detail

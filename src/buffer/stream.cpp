@@ -122,12 +122,6 @@ Chunk Stream::to_chunk() const& {
     return Chunk::take(to_bytes());
 }
 
-Chunk Stream::to_chunk() && {
-    if (chunk_count() > 1) return Chunk::take(to_bytes());
-    size_ = 0;
-    return std::move(first_);
-}
-
 Stream Stream::read(std::size_t n) {
     Stream result;
     while (n > 0 && !empty()) {

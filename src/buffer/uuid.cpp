@@ -3,7 +3,6 @@
 
 #include <sys/random.h>
 
-#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -52,13 +51,6 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
         ++nibble;
     }
     return Uuid(octets);
-}
-
-Uuid Uuid::from_octets(std::span<const std::byte> octets) {
-    assert(octets.size() >= k_size);
-    Uuid uuid;
-    std::memcpy(uuid.octets_.data(), octets.data(), k_size);
-    return uuid;
 }
 
 std::string Uuid::hex() const {

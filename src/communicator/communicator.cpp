@@ -59,11 +59,7 @@ Future Communicator::put(Stream message, Peers peers) {
     return core_->put(std::move(message), peers);
 }
 
-Message<Stream> Communicator::get(Peers peers) {
-    auto result = core_->get(peers, std::nullopt);
-    if (!result) raise(result.error());
-    return *std::move(result);
-}
+Message<Stream> Communicator::get(Peers peers) { return core_->get(peers); }
 
 Result<Message<Stream>> Communicator::try_get(Peers peers) {
     auto result = core_->get(peers, Clock::time_point::min());

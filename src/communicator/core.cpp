@@ -88,7 +88,7 @@ Future Core::future_of(Tickets tickets) const {
     return tickets.count() > 0 ? Future(std::move(tickets)) : Future(callbacks_);
 }
 
-bool Core::reads_as_fin(const Stream& message) const {
+inline bool Core::reads_as_fin(const Stream& message) const {
     if (message.size() != Uuid::k_size) return false;
     if (message.chunk_count() == 1) return Uuid::from_octets(message.chunk(0).octets()) == id();
     return Uuid::from_octets(message.to_chunk().octets()) == id();
@@ -99,6 +99,8 @@ Ticket Core::refused(Failure failure) const {
     completion->fail(std::move(failure));
     return Ticket{CompletionShare(completion)};
 }
+
+Message<Stream> Core::get(Peers peers) { return inbox_.get_or_raise(peers, role().get()); }
 
 Result<Message<Stream>> Core::get(Peers peers, std::optional<Clock::time_point> deadline) {
     return inbox_.get(peers, deadline, role().get());

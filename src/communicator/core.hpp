@@ -46,6 +46,7 @@ class Core {
 
     // For Communicator.
     Future put(Stream&& message, Peers peers);
+    Message<Stream> get(Peers peers);
     Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline);
     /// See Communicator.
     void when_readable(Peers peers, std::function<void()> callback);

@@ -56,7 +56,7 @@ void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optio
 }
 
 // In a stream of small messages, all but those that fill a block.
-void Peer::put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work) {
+inline void Peer::put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work) {
     bool waits = false;
     try {
         pass(number, std::move(message), std::nullopt);
@@ -72,7 +72,7 @@ void Peer::put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work
     if (!waits && send_baton_.raise(work | k_urgent)) run_send(0, true);
 }
 
-void Peer::pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target) {
+inline void Peer::pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target) {
     outbox_.pass(number, std::move(message), target,
                  [this](Stream&& next, const std::optional<Uuid>& its_target) {
                      accept(std::move(next), its_target);
@@ -135,7 +135,7 @@ void Peer::run_send(Baton::Work work, bool puts) {
 // Small messages go out by the block, as many of them at once as are staged ahead: each call wakes
 // the receiver. The first one after a pause does not wait for others; those that follow it do,
 // until they are as many or the reactor, which looks after them, says so.
-bool Peer::may_wait(Baton::Work work) {
+inline bool Peer::may_wait(Baton::Work work) {
     if (work != k_outbox || link_ == nullptr) return false;
     const std::uint64_t waiting = sender_.accepted() - sender_.taken();
     if (sender_.queued_bytes() + waiting * k_header_size >= limits::k_staged_copy_max ||
@@ -247,7 +247,7 @@ void Peer::drain_outbox() {
     });
 }
 
-void Peer::accept(Stream&& message, const std::optional<Uuid>& target) {
+inline void Peer::accept(Stream&& message, const std::optional<Uuid>& target) {
     if (abandoned_) {
         abandoned_bytes_ += message.size();
     } else {
@@ -301,7 +301,7 @@ bool Peer::transmit() {
     return more;
 }
 
-void Peer::account_queued() {
+inline void Peer::account_queued() {
     // relaxed: for people, and a bound that need not be exact.
     queued_bytes_.store(sender_.queued_bytes() + abandoned_bytes_, std::memory_order_relaxed);
 }

@@ -93,8 +93,8 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
                                    Role* role) {
     if (Bias::Visit visit(bias_); visit) {
         sort();
-        if (const Found found = find(peers)) {
-            Outcome outcome = take(found);
+        if (Lane* const lane = find_lane(peers)) {
+            Outcome outcome(std::in_place, [&] { return take_front(*lane); });
             if (calls_.empty()) return outcome;
             visit.end();
             Lock lock = hold();
@@ -108,6 +108,19 @@ Result<Message<Stream>> Inbox::get(Peers peers, std::optional<Clock::time_point>
     if (!found) return get_later(peers, deadline, role, lock);
     if (waiters_.empty()) (void)bias_.favour();
     return get_found(found, lock);
+}
+
+Message<Stream> Inbox::get_or_raise(Peers peers, Role* role) {
+    if (const Bias::Visit visit(bias_); visit) {
+        sort();
+        // Who makes room for a receiver that waits has somebody to call.
+        if (Lane* const lane = find_lane(peers); lane != nullptr && !lane->resume_) {
+            return take_front(*lane);
+        }
+    }
+    Outcome outcome = get(peers, std::nullopt, role);
+    if (!outcome) raise(outcome.error());
+    return *std::move(outcome);
 }
 
 Inbox::Outcome Inbox::get_found(Found found, Lock& lock) {
@@ -199,8 +212,13 @@ Inbox::Found Inbox::find(Peers peers) {
     return found;
 }
 
+// Null: there is no message, and maybe never will be.
+Inbox::Lane* Inbox::find_lane(Peers peers) {
+    return peers.empty() ? find_first() : find_among(peers).lane;
+}
+
 // The lane of the message that came before all others; null: there is none.
-Inbox::Lane* Inbox::find_first() {
+inline Inbox::Lane* Inbox::find_first() {
     while (!order_.empty()) {
         if (order_.front().left()) return order_.front().lane.get();
         order_.pop_front();
@@ -237,7 +255,7 @@ Inbox::Found Inbox::find_among(Peers peers) const {
 // REQUIRES: something was found.
 Inbox::Outcome Inbox::take(Found found) {
     if (found.lane == nullptr) return *found.failure;
-    return take_front(*found.lane);
+    return Outcome(std::in_place, [&] { return take_front(*found.lane); });
 }
 
 // Is there anything to find, a failure included?
@@ -254,14 +272,20 @@ bool Inbox::readable(Peers peers) const {
 }
 
 // REQUIRES: the lane has an unread one.
-Message<Stream> Inbox::take_front(Lane& lane) {
+inline Message<Stream> Inbox::take_front(Lane& lane) {
     if (lane.resume_) calls_.reserve(calls_.size() + 1);  // nothing is lost for want of memory
     Batch& messages = lane.unread_.front().messages;
     Message<Stream> message{lane.peer, messages.pop()};
     --unread_;
     lane.messages_.take(1);
     lane.bytes_.take(message.data.size());
-    if (messages.empty()) {
+    if (messages.empty() || lane.resume_) note_taken(lane);
+    return message;
+}
+
+// A batch was taken to its end, or the lane's receiver may go on.
+void Inbox::note_taken(Lane& lane) {
+    if (lane.unread_.front().messages.empty()) {
         lane.unread_.pop_front();
         lane.unread_.trim();
     }
@@ -270,7 +294,6 @@ Message<Stream> Inbox::take_front(Lane& lane) {
     }
     // Runs whose messages were all taken by name would pile up if nobody ever gets from anybody.
     if (order_.size() > 64 && order_.size() > 2 * unread_) forget_taken();
-    return message;
 }
 
 // Takes the runs out of the order of which nothing is left.
