@@ -21,17 +21,21 @@ namespace detail {
 class Completion;
 class Callbacks;
 
-/// A share in what becomes of a session's messages. It is a std::shared_ptr, and every message
-/// takes and drops one; so the last one that a thread dropped waits for the next that it takes of
-/// the same session, and neither touches the count.
+/// A share in what becomes of a session's messages. Every message takes and drops one; so the last
+/// one that a thread dropped waits for the next that it takes of the same session, and neither
+/// touches the count. It is one word, since to move two costs a put more than all else about it.
 ///
 /// Thread safety: as std::shared_ptr.
 class CompletionShare {
   public:
     CompletionShare() = default;
-    explicit CompletionShare(const std::shared_ptr<Completion>& completion);
-    CompletionShare(const CompletionShare&) = default;
-    CompletionShare(CompletionShare&&) noexcept = default;
+    /// The first share. Null: none.
+    explicit CompletionShare(std::unique_ptr<Completion> made) noexcept;
+    CompletionShare(const CompletionShare& other) noexcept : completion_(other.completion_) {
+        if (completion_ != nullptr) take();
+    }
+    CompletionShare(CompletionShare&& other) noexcept
+        : completion_(std::exchange(other.completion_, nullptr)) {}
     CompletionShare& operator=(CompletionShare other) noexcept {
         std::swap(completion_, other.completion_);
         return *this;
@@ -39,13 +43,14 @@ class CompletionShare {
     ~CompletionShare() {
         if (completion_ != nullptr) drop();
     }
-    Completion* operator->() const noexcept { return completion_.get(); }
+    Completion* operator->() const noexcept { return completion_; }
     explicit operator bool() const noexcept { return completion_ != nullptr; }
 
   private:
+    void take() noexcept;
     void drop() noexcept;
 
-    std::shared_ptr<Completion> completion_;
+    Completion* completion_ = nullptr;
 };
 
 /// One message to one peer: its number in that session. A message that was not even queued has a

@@ -26,7 +26,9 @@ const char k_block_mark = 0;
 
 }  // namespace detail
 
-void Chunk::drop_block_share() noexcept { detail::Spare<const void>::keep(std::move(owner_)); }
+void Chunk::drop_block_share() noexcept {
+    detail::Spare<std::shared_ptr<const void>>::keep(std::move(owner_));
+}
 
 Chunk::Chunk(std::string&& text) {
     auto owner = std::make_shared<const std::string>(std::move(text));

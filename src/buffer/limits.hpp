@@ -61,8 +61,8 @@ constexpr std::size_t k_retained_bytes = 16 * MiB;
 constexpr std::size_t k_retained_large = 256 * MiB;
 constexpr milliseconds k_large_age{500};
 
-/// Octets copied into blocks ahead of one call to the transport, and so many wait for a call. Four
-/// blocks: a socket rarely takes more at once, and what it does not take stays copied.
+/// Octets that are copied into blocks and wait for a call to the transport. Four blocks: a socket
+/// rarely takes more at once, and what it does not take stays copied.
 constexpr std::size_t k_staged_copy_max = 4 * k_block_size;
 
 /// A message put so long after the last one goes out by itself: what a system call and the wake-up
@@ -74,7 +74,7 @@ constexpr std::chrono::microseconds k_pause{20};
 constexpr std::chrono::microseconds k_stream_look{100};
 
 /// Small messages that wait for others before they are sent: what one system call for all of them
-/// adds to each is too little to measure, and their notes fit the cache.
+/// adds to each is too little to measure.
 constexpr std::uint64_t k_waiting_messages = 1024;
 
 /// How long memory for queued messages is kept for the next ones.

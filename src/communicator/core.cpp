@@ -95,9 +95,9 @@ inline bool Core::reads_as_fin(const Stream& message) const {
 }
 
 Ticket Core::refused(Failure failure) const {
-    const auto completion = std::make_shared<Completion>(failure.peer, nullptr, callbacks_);
+    CompletionShare completion(std::make_unique<Completion>(failure.peer, nullptr, callbacks_));
     completion->fail(std::move(failure));
-    return Ticket{CompletionShare(completion)};
+    return Ticket{std::move(completion)};
 }
 
 Message<Stream> Core::get(Peers peers) { return inbox_.get_or_raise(peers, role().get()); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <net_queue/future.hpp>
 
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -49,12 +50,30 @@ void call_here(const Future::Callback& callback, const Future::Outcome& outcome)
 
 namespace detail {
 
-CompletionShare::CompletionShare(const std::shared_ptr<Completion>& completion)
-    : completion_(Spare<Completion>::take(completion)) {
-    if (completion_ == nullptr) completion_ = completion;
+namespace {
+
+// A share that is counted.
+struct DropShare {
+    void operator()(Completion* completion) const noexcept { completion->drop_share(); }
+};
+using CountedShare = std::unique_ptr<Completion, DropShare>;
+
+bool is_share_in(const CountedShare& share, const Completion* completion) {
+    return share.get() == completion;
 }
 
-void CompletionShare::drop() noexcept { Spare<Completion>::keep(std::move(completion_)); }
+}  // namespace
+
+CompletionShare::CompletionShare(std::unique_ptr<Completion> made) noexcept
+    : completion_(made.release()) {}
+
+void CompletionShare::take() noexcept {
+    if (Spare<CountedShare>::take(completion_).release() == nullptr) completion_->add_share();
+}
+
+void CompletionShare::drop() noexcept {
+    Spare<CountedShare>::keep(CountedShare(std::exchange(completion_, nullptr)));
+}
 
 }  // namespace detail
 

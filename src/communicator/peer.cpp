@@ -30,7 +30,7 @@ ReceiveOptions receive_options(const ConnectionOptions& options, bool lossy) {
 Peer::Peer(Core& core, Session::Role role, const Uuid& id, Reactor& reactor)
     : core_(core),
       role_(role),
-      completion_(std::make_shared<Completion>(id, core.role(), core.callbacks())),
+      completion_(std::make_unique<Completion>(id, core.role(), core.callbacks())),
       reactor_(&reactor),
       sender_(core.id(), send_options(core.options().connection), core.pool()),
       session_(role, core.timeouts(), std::chrono::steady_clock::now()),

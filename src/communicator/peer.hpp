@@ -187,7 +187,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     // Constant after construction.
     Core& core_;
     const Session::Role role_;
-    const std::shared_ptr<Completion> completion_;
+    const CompletionShare completion_;
 
     // Shared.
     std::atomic<Reactor*> reactor_;

@@ -31,15 +31,15 @@ Ticket Peer::put(Stream&& message, const std::optional<Uuid>& target) {
     // Not with a target, which may be refused: nobody else's memory is given back inside.
     if (const auto number = target ? std::nullopt : send_baton_.enter_kept()) {
         put_as_keeper(*number, std::move(message), work);
-        return Ticket{CompletionShare(completion_), *number};
+        return Ticket{completion_, *number};
     }
     if (const auto number = send_baton_.try_hold_and_count()) {
         put_as_holder(*number, std::move(message), target, work);
-        return Ticket{CompletionShare(completion_), *number};
+        return Ticket{completion_, *number};
     }
     const auto number = put_beside_holder(std::move(message), target, work);
     if (!number) return core_.refused(departure());
-    return Ticket{CompletionShare(completion_), *number};
+    return Ticket{completion_, *number};
 }
 
 void Peer::put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,

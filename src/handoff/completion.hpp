@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -38,6 +39,18 @@ class Completion {
     explicit Completion(const Uuid& peer, std::shared_ptr<Role> role = nullptr,
                         const std::shared_ptr<Callbacks>& callbacks = nullptr)
         : role_(std::move(role)), callbacks_(callbacks), peer_(peer) {}
+
+    /// Who made it (std::make_unique) has the first share, who drops the last one destroys it: see
+    /// CompletionShare.
+    void add_share() noexcept {
+        shares_.fetch_add(1, std::memory_order_relaxed);  // relaxed: who adds one has one
+    }
+    void drop_share() noexcept {
+        // release: what was done with a share comes before the end; acquire: the end comes after.
+        if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            const std::unique_ptr<Completion> last(this);
+        }
+    }
 
     /// Messages with lower numbers are done.
     void publish(std::uint64_t released);
@@ -75,6 +88,7 @@ class Completion {
     /// Not a share: it holds what is the user's, and futures may live until the program ends.
     const std::weak_ptr<Callbacks> callbacks_;
 
+    std::atomic<std::size_t> shares_{1};
     std::atomic<std::uint64_t> released_{0};
     /// Somebody waits, subscribed, or was refused: publish must take the lock.
     mutable std::atomic<bool> watched_{false};
