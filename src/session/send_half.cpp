@@ -287,7 +287,7 @@ bool SendHalf::stage_frame() {
         const SendFrame& next = queue_.front();
         const bool stranger = !peer_ && !planted(Bug::target_not_awaited);
         if (next.target() && !next.withdrawn() && stranger) return false;
-        outgoing_.push_back(std::move(queue_.front()));
+        outgoing_.emplace_back(std::move(queue_.front()));
         queue_.pop_front();
     }
     const SendFrame& frame = outgoing_.back();
@@ -353,6 +353,7 @@ void SendHalf::close_run() {
     if (!run_.empty()) {
         const std::size_t size = run_.size();
         const Chunk octets(Chunk::Octets(block_.get() + block_used_, size), block_);
+        staged_.reserve(staged_.size() + 1);  // a lack of memory changes nothing
         outgoing_.push_back(SendFrame::run(octets, run_.messages()));
         stage_from_block(size);
         accepted_ += run_.messages();
