@@ -47,6 +47,7 @@ class PickleSerializer {
 struct BytesSerializer {
     using value_type = Chunk;
     [[nodiscard]] Stream dump(const Chunk& octets) const { return Stream(octets); }
+    [[nodiscard]] Chunk load(const Stream& stream) const { return stream.to_chunk(); }
     [[nodiscard]] Chunk load(Stream&& stream) const { return std::move(stream).to_chunk(); }
 };
 

@@ -109,8 +109,8 @@ class Stream {
     Stream() = default;
     /// A stream of one chunk.
     Stream(Chunk chunk) : first_(std::move(chunk)), size_(first_.size()) { drop_if_empty(); }
-    /// The same, without making the chunk first.
-    Stream(Chunk::Octets octets, std::shared_ptr<const void> owner)
+    /// The same; the chunk is made where it stays.
+    Stream(std::in_place_t, Chunk::Octets octets, std::shared_ptr<const void> owner)
         : first_(octets, std::move(owner)), size_(octets.size()) {
         drop_if_empty();
     }

@@ -48,7 +48,7 @@ class Batch {
             return std::move(streams_[entry.size]);
         }
         octets_ -= entry.size;
-        return Stream(Chunk::Octets(entry.data, entry.size), share_of_block(block_));
+        return Stream(std::in_place, Chunk::Octets(entry.data, entry.size), share_of_block(block_));
     }
 
     [[nodiscard]] bool empty() const { return popped_ == messages_.size(); }

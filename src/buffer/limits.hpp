@@ -24,8 +24,8 @@ constexpr std::size_t k_block_size = 64 * KiB;
 /// of the next.
 constexpr std::size_t k_slice_size_max = k_block_size / 4;
 
-/// A message up to this size is copied whole into another block where it does not fit the rest of
-/// one, so that small ones lie in one piece: that leaves at most an eighth of a block unused.
+/// A frame up to this size is copied whole into another block where it does not fit the rest of
+/// one, rather than cut: that leaves at most an eighth of a block unused.
 constexpr std::size_t k_block_rest_max = k_block_size / 8;
 
 /// Octets read past the end of a large message in the same system call: enough for the next header

@@ -53,12 +53,14 @@ class Ring {
         ++size_;
     }
     void push_back(T value) { emplace_back(std::move(value)); }
-    void push_front(T value) {
+    template <class... Arguments>
+    void emplace_front(Arguments&&... arguments) {
         if (size_ == slot_count_) grow();
-        std::construct_at(at(slot_count_ - 1), std::move(value));
+        std::construct_at(at(slot_count_ - 1), std::forward<Arguments>(arguments)...);
         head_ = (head_ + slot_count_ - 1) & (slot_count_ - 1);
         ++size_;
     }
+    void push_front(T value) { emplace_front(std::move(value)); }
     /// REQUIRES: !empty().
     void pop_front() {
         std::destroy_at(&front());

@@ -137,7 +137,7 @@ class Core {
     Workers workers_;
 
   private:
-    [[nodiscard]] bool reads_as_fin(const Stream& message) const;
+    [[nodiscard]] inline bool reads_as_fin(const Stream& message) const;
     void age_pool();
     void add_busy();
     void remove_busy();

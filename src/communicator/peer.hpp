@@ -123,27 +123,28 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
         std::atomic<int> answer{-1};  ///< 0 no, 1 yes
     };
 
-    // The sending side; peer_send.cpp. Holder of the send baton, except put_as_keeper,
-    // put_beside_holder and signal_send; pass, accept and may_wait by its keeper inside as well.
+    // The sending side; peer_send.cpp, which alone uses what is inline. Holder of the send baton,
+    // except put_as_keeper, put_beside_holder and signal_send; pass, accept and may_wait by its
+    // keeper inside as well.
     void put_as_holder(Baton::Count number, Stream&& message, const std::optional<Uuid>& target,
                        Baton::Work work);
-    void put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work);
-    void pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target);
+    inline void put_as_keeper(Baton::Count number, Stream&& message, Baton::Work work);
+    inline void pass(Baton::Count number, Stream&& message, const std::optional<Uuid>& target);
     std::optional<std::uint64_t> put_beside_holder(Stream&& message,
                                                    const std::optional<Uuid>& target,
                                                    Baton::Work work);
     void signal_send(Baton::Work work, bool here);
     void run_send(Baton::Work work = 0, bool puts = false);
     void do_send_work(Baton::Work work);
-    [[nodiscard]] bool may_wait(Baton::Work work);
+    [[nodiscard]] inline bool may_wait(Baton::Work work);
     void relink();
     void drain_outbox();
     void tell_refused();
-    void accept(Stream&& message, const std::optional<Uuid>& target);
+    inline void accept(Stream&& message, const std::optional<Uuid>& target);
     void abandon();
     void answer_cancels();
     [[nodiscard]] bool transmit();
-    void account_queued();
+    inline void account_queued();
     void account_sent();
     [[nodiscard]] Failure departure() const;
     void finish_sending_side();

@@ -26,8 +26,8 @@ namespace nq::detail {
 /// it came before; and what it reads inside, but too early, it reads again if the look fails. What
 /// the favourite did inside happens before revoke returns.
 ///
-/// A thread is inside one Bias at a time, and does there neither wait nor run code of users: who
-/// revokes spins, with the guard held.
+/// A thread is inside one Bias at a time, runs no code of users there, and waits for no lock but
+/// those of memory: who revokes spins, with the guard held.
 /// Thread safety: enter and leave by any thread; favour and revoke by who holds the guard.
 class Bias {
   public:

@@ -283,7 +283,7 @@ inline Message<Stream> Inbox::take_front(Lane& lane) {
     return message;
 }
 
-// A batch was taken to its end, or the lane's receiver may go on.
+// A batch was taken to its end, or the lane's receiver waits for room.
 void Inbox::note_taken(Lane& lane) {
     if (lane.unread_.front().messages.empty()) {
         lane.unread_.pop_front();

@@ -128,8 +128,8 @@ class Inbox {
     /// if it can be had. Failures: of close, of close_lane if every peer named has gone, timed_out.
     Result<Message<Stream>> get(Peers peers, std::optional<Clock::time_point> deadline,
                                 Role* role = nullptr);
-    /// The same, without a deadline; throws what `get` would return. A message is made where the
-    /// caller wants it, and moved no more.
+    /// The same, without a deadline; raises the failure that `get` would return. For a thread that
+    /// alone gets, the message is made where the caller wants it, and moved no more.
     Message<Stream> get_or_raise(Peers peers, Role* role = nullptr);
     /// Calls `tell` once, as soon as a get of these peers need not wait: now, or on the thread
     /// that delivers. It must not come back here.
@@ -179,10 +179,10 @@ class Inbox {
                                     Role* role, Lock& lock);
     [[nodiscard]] Found find(Peers peers);
     [[nodiscard]] Lane* find_lane(Peers peers);
-    [[nodiscard]] Lane* find_first();
+    [[nodiscard]] inline Lane* find_first();
     [[nodiscard]] Found find_among(Peers peers) const;
     [[nodiscard]] Outcome take(Found found);
-    [[nodiscard]] Message<Stream> take_front(Lane& lane);
+    [[nodiscard]] inline Message<Stream> take_front(Lane& lane);
     void note_taken(Lane& lane);
     [[nodiscard]] bool readable(Peers peers) const;
     void forget_departed();

@@ -15,8 +15,8 @@
 
 namespace nq::detail {
 
-/// A message on its way out, or a run of small ones: their frames lie one behind the other in a
-/// block, into which they were copied, and are cut apart again only if that is asked for.
+/// A message on its way out, or a run of small ones, whose frames lie one behind the other in a
+/// block, into which they were copied.
 /// Invariant: a run has a message, lies in one chunk, has no target and is not withdrawn.
 /// Thread safety: none.
 class SendFrame {
@@ -41,9 +41,10 @@ class SendFrame {
     [[nodiscard]] std::size_t payload_size() const {
         return is_run() ? octets_.size() - run_ * k_header_size : octets_.size();
     }
-    /// REQUIRES: it is no run.
-    [[nodiscard]] const Stream& payload() const { return assert(!is_run()), octets_; }
-    [[nodiscard]] Stream& payload() { return assert(!is_run()), octets_; }
+    /// The payload; of a run the frames.
+    [[nodiscard]] const Stream& octets() const { return octets_; }
+    /// Drops the first n.
+    void skip(std::size_t n) { (void)octets_.skip(n); }
     [[nodiscard]] const std::optional<Uuid>& target() const { return target_; }
 
     /// Cancelled or refused: no octet of it goes out. REQUIRES: it is no run.
@@ -61,7 +62,7 @@ class SendFrame {
     [[nodiscard]] std::vector<SendFrame> unpack() const;
 
   private:
-    Stream octets_;  ///< the payload; of a run the frames
+    Stream octets_;
     std::optional<Uuid> target_;
     bool withdrawn_ = false;
     std::uint64_t run_ = 0;  ///< messages in it; 0: it is none

@@ -35,7 +35,7 @@ SendFrame run_of(const std::vector<std::string>& messages) {
 
 std::vector<std::string> texts_of(const std::vector<SendFrame>& frames) {
     std::vector<std::string> texts;
-    for (const SendFrame& each : frames) texts.push_back(text_of(each.payload()));
+    for (const SendFrame& each : frames) texts.push_back(text_of(each.octets()));
     return texts;
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("a withdrawn message puts nothing on the wire") {
 TEST_CASE("a message by itself is not cut") {
     SendFrame one(stream_of("one"), std::nullopt);
     CHECK_FALSE(one.cut_front(10));
-    CHECK(text_of(one.payload()) == "one");
+    CHECK(text_of(one.octets()) == "one");
 }
 
 TEST_CASE("a run cut anywhere falls into the messages before that, whole, and the others") {

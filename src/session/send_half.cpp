@@ -39,6 +39,7 @@ bool SendHalf::cancel(std::uint64_t number) {
     if (number < taken_ || number >= accepted()) return false;
     const std::uint64_t place = accepted() - number;  // 1: the last one
     if (place > queue_.size()) take_back_unoffered();
+    unpack_queue();
     if (place > queue_.size()) return false;
     SendFrame& frame = queue_[queue_.size() - static_cast<std::size_t>(place)];
     if (frame.withdrawn()) return false;
@@ -67,7 +68,7 @@ void SendHalf::abandon() {
     }
     while (!queue_.empty() && !planted(Bug::abandon_sends_queue)) {
         queued_bytes_ -= queue_.back().payload_size();
-        --accepted_;
+        accepted_ -= queue_.back().messages();
         queue_.pop_back();
     }
     check();
@@ -88,7 +89,7 @@ void SendHalf::handle_lost(std::uint64_t unwritten) {
     take_back_unoffered();
     for (; !outgoing_.empty(); outgoing_.pop_back()) requeue(std::move(outgoing_.back()));
     if (planted(Bug::cut_frame_resumed_midway) && next_.offset > k_header_size) {
-        (void)queue_.front().payload().skip(next_.offset - k_header_size);
+        queue_.front().skip(next_.offset - k_header_size);
     }
     take_back(unwritten);
     connected_ = false;
@@ -96,7 +97,7 @@ void SendHalf::handle_lost(std::uint64_t unwritten) {
     fin_ = Fin::none;
     next_ = Cursor{};
     staged_.clear();
-    staged_bytes_ = copied_bytes_ = 0;
+    staged_bytes_ = offered_bytes_ = copied_bytes_ = 0;
     sent_ = settled_ = 0;
     if (!planted(Bug::release_forgotten_by_loss)) released_octets_ = taken_octets_;
     settle();
@@ -123,35 +124,51 @@ void SendHalf::take_back(std::uint64_t unwritten) {
     }
 }
 
-// The messages that were copied and not offered yet are queued again.
+// The runs that were not offered yet are queued again.
 void SendHalf::take_back_unoffered() {
     close_run();
-    if (planted(Bug::cancel_of_staged_frame) && unoffered_ == 0 && !midway() &&
-        !outgoing_.empty() && outgoing_.back().wire_size() <= staged_bytes_) {
-        unoffered_ = 1;
+    if (planted(Bug::cancel_of_staged_frame) && !midway() && !outgoing_.empty() &&
+        outgoing_.back().wire_size() <= staged_bytes_) {
+        offered_bytes_ = std::min(offered_bytes_, staged_bytes_ - outgoing_.back().wire_size());
     }
-    for (; unoffered_ > 0; --unoffered_) {
-        unstage(outgoing_.back().wire_size());
+    while (staged_bytes_ > offered_bytes_) {
+        const std::size_t size = outgoing_.back().wire_size();
         requeue(std::move(outgoing_.back()));
         outgoing_.pop_back();
+        unstage(size);
     }
 }
 
 // To the front.
 void SendHalf::requeue(SendFrame&& frame) {
-    if (!frame.is_run()) return queue_.push_front(std::move(frame));
-    std::vector<SendFrame> messages = frame.unpack();
-    for (; !messages.empty(); messages.pop_back()) queue_.push_front(std::move(messages.back()));
+    packed_ = packed_ || frame.is_run();
+    queue_.emplace_front(std::move(frame));
+}
+
+// What runs there are in the queue fall into their messages.
+void SendHalf::unpack_queue() {
+    if (!std::exchange(packed_, false)) return;
+    for (std::size_t left = queue_.size(); left > 0; --left) {
+        SendFrame frame = std::move(queue_.front());
+        queue_.pop_front();
+        if (!frame.is_run()) {
+            queue_.emplace_back(std::move(frame));
+            continue;
+        }
+        for (SendFrame& message : frame.unpack()) queue_.emplace_back(std::move(message));
+    }
 }
 
 void SendHalf::handle_identified(const Uuid& peer) {
     peer_ = peer;
     held_ = false;
-    for (std::size_t i = 0; i < queue_.size(); ++i) {
+    std::uint64_t number = accepted();
+    for (std::size_t i = queue_.size(); i-- > 0;) number -= queue_[i].messages();
+    for (std::size_t i = 0; i < queue_.size(); number += queue_[i++].messages()) {
         SendFrame& frame = queue_[i];
         if (!frame.target() || *frame.target() == peer || frame.withdrawn()) continue;
         if (planted(Bug::wrong_target_sent)) continue;
-        refused_.push_back(accepted_ - queue_.size() + i);
+        refused_.push_back(number);
         withdraw(frame);
     }
     settle();
@@ -159,8 +176,9 @@ void SendHalf::handle_identified(const Uuid& peer) {
 }
 
 void SendHalf::handle_taken(std::size_t n, std::size_t released) {
-    assert(n <= staged_bytes_);
+    assert(n <= offered_bytes_ && offered_bytes_ <= staged_bytes_);
     staged_bytes_ -= n;
+    offered_bytes_ -= n;
     sent_ += n;
     taken_octets_ += n;
     released_octets_ += released;
@@ -255,7 +273,7 @@ std::size_t SendHalf::room() const {
 std::span<const Chunk> SendHalf::poll_transmit() {
     close_run();
     if (connected_) stage();
-    unoffered_ = 0;
+    offered_bytes_ = staged_bytes_;
     if (staged_.empty()) drop_block_if_idle();
     check();
     return staged_;
@@ -270,7 +288,11 @@ void SendHalf::stage() {
     const bool skip_queue = planted(Bug::fin_before_queue) && closing_;
     if (!midway() && !skip_queue) stage_copies();
     while ((midway() || !queue_.empty()) && room() > 0 && !skip_queue) {
-        if (!stage_frame()) return;
+        if (!midway() && queue_.front().is_run()) {
+            stage_run();
+        } else if (!stage_frame()) {
+            return;
+        }
         if (!midway()) stage_copies();
     }
     const bool queue_staged = (queue_.empty() && !midway()) || skip_queue;
@@ -293,15 +315,15 @@ bool SendHalf::stage_frame() {
     const SendFrame& frame = outgoing_.back();
     const std::size_t size = frame.wire_size();
     if (next_.offset < std::min(size, k_header_size)) {
-        const Header header = encode_header(frame.payload().size());
+        const Header header = encode_header(frame.octets().size());
         const std::size_t n = std::min(k_header_size - next_.offset, room());
         const bool again = planted(Bug::split_header_begins_again);
         stage_copy(std::span(header).subspan(again ? 0 : next_.offset, n));
         next_.offset += n;
     }
     while (next_.offset < size && room() > 0) {
-        const Chunk& chunk = frame.payload().chunk(next_.chunk);
-        const bool copied = options_.merge && chunk.size() < options_.efficient_size;
+        const Chunk& chunk = frame.octets().chunk(next_.chunk);
+        const bool copied = chunk.size() < copied_below_;
         const std::size_t most = copied ? std::min(room(), limits::k_block_size) : room();
         const std::size_t n = std::min(chunk.size() - next_.chunk_offset, most);
         if (copied) {
@@ -317,12 +339,27 @@ bool SendHalf::stage_frame() {
     return true;
 }
 
+// A run that was taken back goes out from where it lies, as many of its messages as there is room
+// for; if not even one, they are staged one by one.
+void SendHalf::stage_run() {
+    SendFrame& run = queue_.front();
+    if (run.wire_size() <= room()) {
+        outgoing_.emplace_back(std::move(run));
+        queue_.pop_front();
+    } else if (auto front = run.cut_front(room())) {
+        outgoing_.emplace_back(*std::move(front));
+    } else {
+        return unpack_queue();
+    }
+    append(outgoing_.back().octets().chunk(0));
+}
+
 // Messages that can be copied whole behind all that is staged: the way of nearly all small ones
 // that had to wait.
 void SendHalf::stage_copies() {
     while (!queue_.empty()) {
         const SendFrame& next = queue_.front();
-        if (next.withdrawn() || next.target() || !copy(next.payload())) break;
+        if (next.withdrawn() || next.target() || next.is_run() || !copy(next.octets())) break;
         --accepted_;  // the run counts it
         queued_bytes_ -= next.payload_size();
         queue_.pop_front();
@@ -352,13 +389,12 @@ bool SendHalf::copy(const Stream& payload) {
 void SendHalf::close_run() {
     if (!run_.empty()) {
         const std::size_t size = run_.size();
-        const Chunk octets(Chunk::Octets(block_.get() + block_used_, size), block_);
+        Chunk octets(Chunk::Octets(block_.get() + block_used_, size), block_);
         staged_.reserve(staged_.size() + 1);  // a lack of memory changes nothing
-        outgoing_.push_back(SendFrame::run(octets, run_.messages()));
+        outgoing_.push_back(SendFrame::run(std::move(octets), run_.messages()));
         stage_from_block(size);
         accepted_ += run_.messages();
         queued_bytes_ += run_.payload_size();
-        ++unoffered_;
     }
     run_.close();
 }
@@ -390,9 +426,10 @@ void SendHalf::stage_from_block(std::size_t n) {
 
 void SendHalf::renew_block() {
     Buffer buffer = pool_->acquire(limits::k_block_size);
-    block_size_ = buffer.capacity();
-    block_used_ = 0;
+    const std::size_t size = buffer.capacity();
     block_ = std::move(buffer).share();
+    block_size_ = size;
+    block_used_ = 0;
 }
 
 void SendHalf::append(Chunk chunk) {
@@ -414,12 +451,12 @@ void SendHalf::unstage(std::size_t n) {
             staged_.pop_back();
         }
     }
+    if (staged_.empty()) copied_bytes_ = 0;
 }
 
 // An idle session holds no block; a busy one starts the block again once nobody looks at it.
 void SendHalf::drop_block_if_idle() {
     if (!staged_.empty() || !run_.empty() || released_octets_ != taken_octets_) return;
-    run_.close();
     block_.reset();
     block_size_ = block_used_ = 0;
 }
@@ -429,7 +466,7 @@ void SendHalf::check() const {
     assert(released_octets_ <= taken_octets_);
     assert(settled_ <= sent_);
     assert(run_.empty() || (queue_.empty() && !midway()));
-    assert(unoffered_ <= outgoing_.size());
+    assert(offered_bytes_ <= staged_bytes_);
     assert(staged_.empty() == (staged_bytes_ == 0));
     assert(released_ + unreleased_.size() <= taken_);
 }

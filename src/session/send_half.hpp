@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -32,8 +33,8 @@ struct SendOptions {
 /// taken count as sent.
 ///
 /// A small message is copied into a block as it is put, behind those before it, if nothing waits in
-/// between: so a stream of them costs no note each. They become messages of their own again where
-/// that matters: a cancelled one, a lost connection.
+/// between: a run of them is one entry of the queue. It is cut apart where that matters: what of it
+/// was taken, released, or lost; and when one of it is cancelled.
 ///
 /// Messages are counted from 0 in the order of `put`. Invariants:
 /// released() <= taken() <= staged frames <= accepted(); octets released <= taken <= offered.
@@ -86,8 +87,9 @@ class SendHalf {
     }
 
     // What next.
-    /// The next octets to send, at most transport_size in at most k_transmit_chunks pieces; the
-    /// same, less what was taken, until handle_taken. Empty: nothing to send now.
+    /// The next octets to send, at most transport_size in at most k_transmit_chunks pieces; later
+    /// the same, less what was taken, and maybe more. Empty: nothing to send now. Valid until any
+    /// other call.
     [[nodiscard]] std::span<const Chunk> poll_transmit();
     /// A message that will not be sent, since its target is not the peer.
     [[nodiscard]] std::optional<std::uint64_t> poll_refused() {
@@ -132,6 +134,7 @@ class SendHalf {
     void close_run();
     void stage();
     void stage_copies();
+    void stage_run();
     [[nodiscard]] bool stage_frame();
     void stage_copy(std::span<const std::byte> octets);
     void stage_from_block(std::size_t n);
@@ -147,6 +150,7 @@ class SendHalf {
     void take_back(std::uint64_t unwritten);
     void take_back_unoffered();
     void requeue(SendFrame&& frame);
+    void unpack_queue();
     void drop_block_if_idle();
     void check() const;
 
@@ -159,6 +163,7 @@ class SendHalf {
     // The messages of which nothing is staged, behind those staged and not wholly taken. The first
     // of all is number taken_.
     Ring<SendFrame> queue_;
+    bool packed_ = false;  ///< there may be runs in it: of a lost connection, or taken back
     Ring<SendFrame> outgoing_;
     std::uint64_t accepted_ = 0;  ///< without those in run_
     std::uint64_t taken_ = 0;
@@ -174,11 +179,11 @@ class SendHalf {
     bool connected_ = false;
     bool ini_staged_ = false;
     Fin fin_ = Fin::none;
-    Cursor next_;                ///< in the last outgoing frame
-    std::size_t unoffered_ = 0;  ///< the last so many of those were staged since the last offer
+    Cursor next_;  ///< in the last outgoing frame
     std::vector<Chunk> staged_;
     std::size_t staged_bytes_ = 0;
-    std::size_t copied_bytes_ = 0;  ///< of the staged octets, those in blocks of ours
+    std::size_t offered_bytes_ = 0;  ///< of those; the others are runs
+    std::size_t copied_bytes_ = 0;   ///< of the staged octets, those in blocks of ours
     std::uint64_t sent_ = 0;
     std::uint64_t settled_ = 0;
 

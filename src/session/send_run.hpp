@@ -13,7 +13,7 @@
 namespace nq::detail {
 
 /// Small messages on their way out, copied one behind the other as the wire has them (frame.hpp).
-/// The memory is somebody else's. Invariant: closed, there is no room and nothing in it.
+/// The memory is somebody else's. Closed, there is no room and nothing in it.
 /// Thread safety: none.
 class SendRun {
   public:
