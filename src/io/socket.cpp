@@ -74,9 +74,6 @@ Socket Socket::accept() const noexcept {
 
 int Socket::listen(const SocketAddress& address, int backlog) noexcept {
     if (const int error = set_option(fd_, SOL_SOCKET, SO_REUSEADDR, 1)) return error;
-    // Of the connections that are accepted: they have it from here. A system without it does
-    // without.
-    (void)set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::k_unsent_in_kernel);
     if (::bind(fd_, address.data(), address.size()) != 0) return errno;
     return ::listen(fd_, backlog) == 0 ? 0 : errno;
 }
@@ -103,6 +100,12 @@ int Socket::set_connection_options(std::chrono::seconds dead_peer) const noexcep
         if (error != 0) return error;
     }
     return 0;
+}
+
+void Socket::leave_little_unsent(bool little) const noexcept {
+    constexpr int k_default = 0;
+    (void)set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                     little ? limits::k_unsent_in_kernel : k_default);
 }
 
 Io Socket::send(std::span<const Chunk> chunks) const noexcept {

@@ -50,12 +50,15 @@ class Socket {
     /// Binds to the address and listens. SO_REUSEADDR lets a restarted server have its port back
     /// while old connections linger; SO_REUSEPORT, which lets two servers share a port unawares, is
     /// never set.
-    /// Of the octets that a connection accepted here can't send yet the kernel takes few.
     int listen(const SocketAddress& address, int backlog) noexcept;
     /// Begins to connect: EINPROGRESS is the usual answer, and the socket is writable at the end.
     int connect(const SocketAddress& address) noexcept;
     /// Sends small writes at once, and finds an idle peer dead after `dead_peer` of silence.
     int set_connection_options(std::chrono::seconds dead_peer) const noexcept;
+
+    /// Of the octets that can't be sent yet the kernel takes k_unsent_in_kernel, or as many as it
+    /// likes. A system that can't does as it likes.
+    void leave_little_unsent(bool little) const noexcept;
 
     /// One sendmsg(2). REQUIRES: chunks.size() <= limits::k_views_per_call.
     [[nodiscard]] Io send(std::span<const Chunk> chunks) const noexcept;

@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "io/resolver.hpp"
 #include "transport/conformance.hpp"
@@ -41,6 +43,15 @@ int option_of(int fd, int level, int name) {
     socklen_t size = sizeof value;
     REQUIRE(::getsockopt(fd, level, name, &value, &size) == 0);
     return value;
+}
+
+/// The descriptors of both ends of the connections in this process.
+std::vector<int> connected_sockets() {
+    std::vector<int> sockets;
+    for (int fd = 3; fd < 64; ++fd) {
+        if (SocketAddress::peer_of(fd).family() == AF_INET) sockets.push_back(fd);
+    }
+    return sockets;
 }
 
 /// The descriptors of this process, kept below a limit until it goes.
@@ -137,10 +148,7 @@ TEST_CASE("tcp: sockets are set up for small messages and dead peers") {
     Local local;
     // 15 s of silence, then three probes 10 s apart: 45 s.
     const auto [client, server] = local.scene.connect();
-    int accepted = 0;
-    for (int fd = 3; fd < 64; ++fd) {
-        if (SocketAddress::peer_of(fd).family() != AF_INET) continue;
-        if (option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 64 << 10) ++accepted;
+    for (const int fd : connected_sockets()) {
         CHECK(option_of(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
         CHECK(option_of(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
         CHECK(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
@@ -150,7 +158,36 @@ TEST_CASE("tcp: sockets are set up for small messages and dead peers") {
         CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
         CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     }
-    CHECK(accepted == 1);
+}
+
+TEST_CASE("tcp: the kernel takes few octets of large messages that it can't send yet") {
+    Local local;
+    const auto [client, server] = local.scene.connect();
+    // Of both ends, the smaller first.
+    const auto bounds = [] {
+        std::vector<int> values;
+        for (const int fd : connected_sockets()) {
+            values.push_back(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT));
+        }
+        std::ranges::sort(values);
+        return values;
+    };
+    const auto say = [&, &talker = *client, &hearer = *server](std::size_t size) {
+        const std::size_t before = hearer.heard.size();
+        talker.say(Chunk(pattern(size)));
+        local.scene.run_until([&] { return hearer.heard.size() == before + size; });
+    };
+    const std::vector<int> as_many_as_it_likes{0, 0};
+    const std::vector<int> few{0, 64 << 10};
+    say(100);
+    CHECK(bounds() == as_many_as_it_likes);
+    say(std::size_t{100} << 10);
+    CHECK(bounds() == as_many_as_it_likes);
+    say(std::size_t{2} << 20);
+    say(std::size_t{100} << 10);
+    CHECK(bounds() == few);
+    say(100);
+    CHECK(bounds() == as_many_as_it_likes);
 }
 
 TEST_CASE("tcp: accepting pauses while descriptors are short, says so once, and goes on") {
