@@ -23,7 +23,8 @@ class Callbacks;
 
 /// A share in what becomes of a session's messages. Every message takes and drops one; so the last
 /// one that a thread dropped waits for the next that it takes of the same session, and neither
-/// touches the count. It is one word, since to move two costs a put more than all else about it.
+/// touches the count. It is one word: two that were stored just before are not loaded at once until
+/// the copy of a message, stored before them, has reached the cache.
 ///
 /// Thread safety: as std::shared_ptr.
 class CompletionShare {

@@ -60,7 +60,6 @@ class Ring {
         head_ = (head_ + slot_count_ - 1) & (slot_count_ - 1);
         ++size_;
     }
-    void push_front(T value) { emplace_front(std::move(value)); }
     /// REQUIRES: !empty().
     void pop_front() {
         std::destroy_at(&front());

@@ -25,7 +25,7 @@ TEST_CASE("a ring is a deque, whatever is done to it") {
             ring.push_back(value);
             model.push_back(value);
         } else if (dice < (growing ? 60U : 30U)) {
-            ring.push_front(value);
+            ring.emplace_front(value);
             model.push_front(value);
         } else if (!model.empty() && dice < 95) {
             REQUIRE(ring.front() == model.front());

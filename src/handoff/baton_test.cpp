@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "handoff/bias_script.hpp"
 #include "handoff/queue.hpp"
 
 namespace nq::detail {
@@ -94,13 +95,6 @@ TEST_CASE("a sealed count gives no number, and says how many it gave; the baton 
 
 namespace {
 
-/// Says so where the kernel has no fence for others: a test of keepers ends there.
-bool no_keepers() {
-    if (Bias::prepare()) return false;
-    MESSAGE("not here: no membarrier(2)");
-    return true;
-}
-
 /// Takes the baton and a number again and again, until this thread keeps the baton.
 /// REQUIRES: somebody may.
 std::uint64_t keep(Baton& baton) {
@@ -119,7 +113,7 @@ std::uint64_t keep(Baton& baton) {
 }  // namespace
 
 TEST_CASE("a thread that takes the baton again and again keeps it") {
-    if (no_keepers()) return;
+    if (no_favourites()) return;
     Baton baton;
     const std::uint64_t count = keep(baton);
     CHECK(count == Bias::k_favoured + 1);
@@ -161,7 +155,7 @@ TEST_CASE("a thread that takes the baton again and again keeps it") {
 }
 
 TEST_CASE("a baton is not kept while there is anything left to do") {
-    if (no_keepers()) return;
+    if (no_favourites()) return;
     Baton baton;
     std::uint64_t count = keep(baton);
     CHECK(baton.raise(k_read));  // ends it
@@ -206,7 +200,7 @@ struct Numbers {
 
 TEST_CASE("keepers, holders and others: one at a time works, no work is lost, no number twice") {
     constexpr int k_interruptions = 500;
-    const std::uint64_t kept_min = no_keepers() ? 0 : 100'000;
+    const std::uint64_t kept_min = no_favourites() ? 0 : 100'000;
     Baton baton;
     // Guarded by the baton; not atomic, so that a sanitizer sees a second one inside.
     std::uint64_t done = 0;

@@ -10,16 +10,11 @@
 #include <thread>
 #include <vector>
 
+#include "handoff/bias_script.hpp"
+
 namespace nq::detail {
 
 namespace {
-
-/// Says so where the kernel has no fence for others: a test of favourites ends there.
-bool no_favourites() {
-    if (Bias::prepare()) return false;
-    MESSAGE("not here: no membarrier(2)");
-    return true;
-}
 
 bool become_favourite(Bias& bias) {
     bool favoured = false;

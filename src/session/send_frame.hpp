@@ -43,8 +43,6 @@ class SendFrame {
     }
     /// The payload; of a run the frames.
     [[nodiscard]] const Stream& octets() const { return octets_; }
-    /// Drops the first n.
-    void skip(std::size_t n) { (void)octets_.skip(n); }
     [[nodiscard]] const std::optional<Uuid>& target() const { return target_; }
 
     /// Cancelled or refused: no octet of it goes out. REQUIRES: it is no run.

@@ -89,7 +89,9 @@ void SendHalf::handle_lost(std::uint64_t unwritten) {
     take_back_unoffered();
     for (; !outgoing_.empty(); outgoing_.pop_back()) requeue(std::move(outgoing_.back()));
     if (planted(Bug::cut_frame_resumed_midway) && next_.offset > k_header_size) {
-        queue_.front().skip(next_.offset - k_header_size);
+        Stream rest = queue_.front().octets();
+        (void)rest.skip(next_.offset - k_header_size);
+        queue_.front() = SendFrame(std::move(rest), queue_.front().target());
     }
     take_back(unwritten);
     connected_ = false;
@@ -286,14 +288,14 @@ void SendHalf::stage() {
     }
     if (held_) return;
     const bool skip_queue = planted(Bug::fin_before_queue) && closing_;
-    if (!midway() && !skip_queue) stage_copies();
-    while ((midway() || !queue_.empty()) && room() > 0 && !skip_queue) {
+    while (!skip_queue) {
+        if (!midway()) stage_copies();
+        if ((queue_.empty() && !midway()) || room() == 0) break;
         if (!midway() && queue_.front().is_run()) {
             stage_run();
         } else if (!stage_frame()) {
             return;
         }
-        if (!midway()) stage_copies();
     }
     const bool queue_staged = (queue_.empty() && !midway()) || skip_queue;
     if (closing_ && fin_ == Fin::none && queue_staged && room() >= k_identity_size) {

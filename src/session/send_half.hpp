@@ -47,8 +47,7 @@ class SendHalf {
     // Commands.
     /// Queues a message; its number is accepted() before the call. With `target`, it is sent only
     /// once the peer is known to be that one, and refused (see poll_refused) if it is not.
-    /// What it takes of the payload it takes whole: a message that was copied stays as it is, for
-    /// the caller to drop. REQUIRES: !closing().
+    /// A message that was copied is left as it is, for the caller to drop. REQUIRES: !closing().
     void put(Stream&& payload, const std::optional<Uuid>& target = std::nullopt) {
         assert(!closing_);
         if (!target && run_.has_room_for(payload) && payload.size() < copied_below_) {
