@@ -26,7 +26,8 @@ namespace nq::detail {
 class Channel {
   public:
     virtual ~Channel() = default;
-    /// REQUIRES: chunks.size() <= limits::k_views_per_call.
+    /// Takes octets in their order. A failure comes with the size of those that may have left
+    /// before it. REQUIRES: chunks.size() <= limits::k_views_per_call.
     [[nodiscard]] virtual Io send(std::span<const Chunk> chunks) = 0;
     /// REQUIRES: as for send, and the targets are not all empty.
     [[nodiscard]] virtual Io receive(std::span<const std::span<std::byte>> targets) = 0;
@@ -38,7 +39,7 @@ class Channel {
     /// The peer sees the end of the stream after what was sent.
     virtual void finish_sending() = 0;
     /// What is beneath: to be watched, configured, shut down.
-    [[nodiscard]] virtual const Socket& socket() const = 0;
+    [[nodiscard]] virtual Socket& socket() = 0;
     /// The reason behind an error that this channel returned.
     [[nodiscard]] virtual std::string explain(int error) const { return error_text(error); }
     /// Trying again won't help: the peer could not be verified.
@@ -58,7 +59,7 @@ class PlainChannel final : public Channel {
         return socket_.receive(targets);
     }
     void finish_sending() override { socket_.finish_sending(); }
-    [[nodiscard]] const Socket& socket() const override { return socket_; }
+    [[nodiscard]] Socket& socket() override { return socket_; }
 
   private:
     Socket socket_;

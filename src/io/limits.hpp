@@ -22,16 +22,11 @@ constexpr std::chrono::seconds k_connect_attempt{10};
 /// once. The system's net.core.somaxconn (4,096 by default) cuts it further.
 constexpr int k_listen_backlog = 4096;
 
-/// Octets that the kernel takes and can't send yet, where they are of large messages. Up to its own
-/// bound, 4 MiB, what a hundred slow readers have waiting there is out of every cache before it is
-/// read: a MiB to each of them takes 1.7 times as long, and 2 MiB both ways 1.2 times.
-constexpr int k_unsent_in_kernel = 64 << 10;
-
-/// From a chunk of so many octets on that is done: below it a wake-up for room costs more than the
-/// cache gains. And up to chunks of so many it is undone: a stream of small messages takes half as
-/// long again if each call is cut short.
-constexpr std::size_t k_large_chunk = 1 << 20;
-constexpr std::size_t k_small_chunk = 64 << 10;
+/// Octets that the kernel takes and can't send yet: a packet (below) and half of another. Up to its
+/// own bound, 4 MiB, what a hundred slow readers have waiting there is out of every cache before it
+/// is read: a MiB to each of them takes 1.7 times as long, and messages both ways 1.2 times
+/// (measured with 1 octet to 1 MiB, under BBR and CUBIC).
+constexpr int k_unsent_in_kernel = 96 << 10;
 
 /// Connections accepted before other descriptors of the reactor get their turn: at some 10 us each,
 /// a crowd at the door delays a peer inside by less than a millisecond.
@@ -41,6 +36,14 @@ constexpr int k_accepts_per_round = 64;
 /// first to the second, so a short spell costs little and a long one only a try a second.
 constexpr std::chrono::milliseconds k_accept_pause_min{10};
 constexpr std::chrono::milliseconds k_accept_pause_max{1000};
+
+/// Octets of TCP in the largest packet that Linux makes by default: 64 KiB less the headers that it
+/// sets aside (MAX_TCP_HEADER, 320) and one. Where somebody allows more, this is merely too little.
+constexpr std::size_t k_packet_max = (std::size_t{64} << 10) - 321;
+
+/// Of so many octets at most a packet is never full, however long a segment is: more than half of
+/// the largest packet is whole segments.
+constexpr std::size_t k_one_packet = k_packet_max / 2;
 
 /// Chunks handed to the kernel in one call: 1 KiB of stack, and past some dozens the call itself
 /// costs nothing against its octets.
@@ -52,9 +55,7 @@ constexpr std::size_t k_tls_record = std::size_t{16} << 10;
 constexpr std::size_t k_tls_record_encrypted = k_tls_record + 256 + 5;
 
 /// Records that are encrypted before the kernel is called, and decrypted before a thread that sends
-/// has its turn: measured from 1 to 32, 6 move the most. Under BBR, whose pacing costs a timer for
-/// a piece, 4 or 8 swing by half from one connection to the next: they fill one or two of the
-/// kernel's pieces of 64 KiB and a little of another. A session holds at most 98 KiB of them, only
+/// has its turn: of 1 to 12, 3 and more move the most. A session holds at most 98 KiB of them, only
 /// while its socket is full.
 constexpr int k_records_per_write = 6;
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "io/limits.hpp"
+#include "io/pacing.hpp"
 
 namespace nq::detail {
 
@@ -40,7 +41,7 @@ Io outcome(ssize_t moved, std::size_t asked) noexcept {
 }
 
 /// One sendmsg(2) of all the views.
-Io send_views(int fd, std::span<iovec> views, std::size_t asked) noexcept {
+Io send_at_once(int fd, std::span<iovec> views, std::size_t asked) noexcept {
     msghdr message{};
     message.msg_iov = views.data();
     message.msg_iovlen = views.size();
@@ -51,12 +52,40 @@ Io send_views(int fd, std::span<iovec> views, std::size_t asked) noexcept {
     return outcome(moved, asked);
 }
 
+/// One sendmsg(2) for each packet. The views are used up.
+Io send_in_packets(int fd, std::span<iovec> views, std::size_t asked) noexcept {
+    const std::size_t packet = packet_size(fd);
+    Io io{.complete = true};
+    std::size_t sent = 0;
+    while (io.complete && sent < asked) {
+        const std::size_t part = next_part(asked - sent, packet);
+        std::size_t count = 0;
+        std::size_t size = 0;
+        while (size < part) size += views[count++].iov_len;
+        // The last view is cut, and what was cut off begins the next part.
+        iovec& last = views[count - 1];
+        last.iov_len -= size - part;
+        io = send_at_once(fd, views.first(count), part);
+        sent += io.size;
+        last = {static_cast<std::byte*>(last.iov_base) + last.iov_len, size - part};
+        views = views.subspan(count - 1);
+    }
+    io.size = sent;
+    return io;
+}
+
+Io send_views(int fd, bool paced, std::span<iovec> views, std::size_t asked) noexcept {
+    const bool in_packets = paced && asked > limits::k_one_packet;
+    return in_packets ? send_in_packets(fd, views, asked) : send_at_once(fd, views, asked);
+}
+
 }  // namespace
 
-Socket::Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+Socket::Socket(Socket&& other) noexcept : fd_(other.release()), paced_(other.paced_) {}
 
 Socket& Socket::operator=(Socket&& other) noexcept {
-    const Socket dropped(std::exchange(fd_, std::exchange(other.fd_, -1)));
+    const Socket dropped(std::exchange(fd_, other.release()));
+    paced_ = other.paced_;
     return *this;
 }
 
@@ -84,7 +113,8 @@ int Socket::connect(const SocketAddress& address) noexcept {
     return errno == EINTR ? EINPROGRESS : errno;
 }
 
-int Socket::set_connection_options(std::chrono::seconds dead_peer) const noexcept {
+int Socket::set_connection_options(std::chrono::seconds dead_peer) noexcept {
+    paced_ = is_paced(fd_);
     // Silence, then three probes, each with the same time for its answer: 45 = 15 + 3 * 10.
     const auto seconds = static_cast<int>(dead_peer.count());
     const int interval = std::max(1, seconds * 2 / 9);
@@ -96,16 +126,11 @@ int Socket::set_connection_options(std::chrono::seconds dead_peer) const noexcep
           set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1),
           set_option(fd_, IPPROTO_TCP, TCP_KEEPIDLE, idle),
           set_option(fd_, IPPROTO_TCP, TCP_KEEPINTVL, interval),
-          set_option(fd_, IPPROTO_TCP, TCP_KEEPCNT, limits::k_unanswered_probes)}) {
+          set_option(fd_, IPPROTO_TCP, TCP_KEEPCNT, limits::k_unanswered_probes),
+          set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::k_unsent_in_kernel)}) {
         if (error != 0) return error;
     }
     return 0;
-}
-
-void Socket::leave_little_unsent(bool little) const noexcept {
-    constexpr int k_default = 0;
-    (void)set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-                     little ? limits::k_unsent_in_kernel : k_default);
 }
 
 Io Socket::send(std::span<const Chunk> chunks) const noexcept {
@@ -120,12 +145,12 @@ Io Socket::send(std::span<const Chunk> chunks) const noexcept {
         asked += chunk.size();
     }
     if (asked == 0) return {.complete = true};
-    return send_views(fd_, std::span(views).first(count), asked);
+    return send_views(fd_, paced_, std::span(views).first(count), asked);
 }
 
 Io Socket::send(std::span<const std::byte> octets) const noexcept {
     std::array<iovec, 1> view{{{const_cast<std::byte*>(octets.data()), octets.size()}}};
-    return send_views(fd_, view, octets.size());
+    return send_views(fd_, paced_, view, octets.size());
 }
 
 Io Socket::receive(std::span<const std::span<std::byte>> targets) const noexcept {

@@ -53,14 +53,14 @@ class Socket {
     int listen(const SocketAddress& address, int backlog) noexcept;
     /// Begins to connect: EINPROGRESS is the usual answer, and the socket is writable at the end.
     int connect(const SocketAddress& address) noexcept;
-    /// Sends small writes at once, and finds an idle peer dead after `dead_peer` of silence.
-    int set_connection_options(std::chrono::seconds dead_peer) const noexcept;
+    /// Sends small writes at once, leaves little to the kernel that can't be sent yet, heeds its
+    /// pacing, and finds an idle peer dead after `dead_peer` of silence. Of a connected socket,
+    /// before anybody sends or receives.
+    int set_connection_options(std::chrono::seconds dead_peer) noexcept;
 
-    /// Of the octets that can't be sent yet the kernel takes k_unsent_in_kernel, or as many as it
-    /// likes. A system that can't does as it likes.
-    void leave_little_unsent(bool little) const noexcept;
-
-    /// One sendmsg(2). REQUIRES: chunks.size() <= limits::k_views_per_call.
+    /// One sendmsg(2), or one for each packet if the kernel paces (pacing.hpp). It may fail after
+    /// some octets, which are then told as well. REQUIRES: chunks.size() <=
+    /// limits::k_views_per_call.
     [[nodiscard]] Io send(std::span<const Chunk> chunks) const noexcept;
     [[nodiscard]] Io send(std::span<const std::byte> octets) const noexcept;
     /// One recvmsg(2). REQUIRES: as for send, and the targets are not all empty.
@@ -84,6 +84,7 @@ class Socket {
 
   private:
     int fd_ = -1;
+    bool paced_ = false;
 };
 
 /// The system's words for an errno.

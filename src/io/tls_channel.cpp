@@ -142,16 +142,24 @@ TlsChannel::TlsChannel(Socket socket, SslHandle ssl)
 }
 
 Io TlsChannel::send(std::span<const Chunk> chunks) {
+    const auto with_size = [](Io broken, std::size_t size) {
+        broken.size = size;
+        return broken;
+    };
     Cursor cursor(chunks);
     std::size_t taken = 0;
+    std::size_t flushed = 0;
     while (true) {
-        if (const Io out = flush(); out.status == Io::Status::failed)
-            return hear_out(out);
-        else if (!out.complete)
-            break;
+        const Io out = flush();
+        if (out.status == Io::Status::failed) {
+            // What has left this end, if only in part, may have arrived.
+            return with_size(hear_out(out), out.size > 0 ? taken : flushed);
+        }
+        if (!out.complete) break;
+        flushed = taken;
         if (cursor.at_end()) return {.size = taken, .complete = true};
         const Io io = encrypt(cursor);
-        if (io.status == Io::Status::failed) return io;
+        if (io.status == Io::Status::failed) return with_size(io, flushed);
         taken += io.size;
         if (io.size == 0) break;
     }

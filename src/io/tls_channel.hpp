@@ -48,7 +48,7 @@ class TlsChannel final : public Channel {
     Io advance() override;
     [[nodiscard]] bool holding() const override;
     void finish_sending() override;
-    [[nodiscard]] const Socket& socket() const override { return socket_; }
+    [[nodiscard]] Socket& socket() override { return socket_; }
     [[nodiscard]] std::string explain(int error) const override;
     [[nodiscard]] bool mistrusted() const override;
     [[nodiscard]] std::optional<Certificate> peer_certificate() const override;
@@ -71,7 +71,7 @@ class TlsChannel final : public Channel {
     Io flush();
     [[nodiscard]] bool overrun() const;
 
-    const Socket socket_;
+    Socket socket_;
     const SslHandle ssl_;
 
     mutable std::mutex ssl_mutex_;  // guards the use of ssl_, and:

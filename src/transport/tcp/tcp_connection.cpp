@@ -44,36 +44,23 @@ void TcpConnection::set_handler(std::shared_ptr<ConnectionHandler> handler) {
 Result<Connection::Sent> TcpConnection::send(std::span<const Chunk> chunks) {
     if (closed_.load(std::memory_order_acquire)) return closed_failure();  // acquire: set_handler
     (void)send_waits_.exchange(true, std::memory_order_seq_cst);  // seq_cst: top of this file
-    adapt_to(chunks);
     std::size_t taken = 0;
     bool complete = true;
     while (complete && !chunks.empty()) {
         const auto part = chunks.first(std::min(chunks.size(), limits::k_views_per_call));
         const Io io = channel_->send(part);
-        if (io.status == Io::Status::failed) {
-            fail(io.error);
-            return failure(error_.load(std::memory_order_acquire));  // acquire: set_handler
-        }
         taken += io.size;
         complete = io.complete;
+        if (io.status == Io::Status::failed) {
+            fail(io.error);  // kept, because the kernel tells it once only
+            if (taken == 0) return failure(error_.load(std::memory_order_acquire));  // set_handler
+        }
         chunks = chunks.subspan(part.size());
     }
     // relaxed: an edge that still finds the word makes one call too many, which is harmless.
     if (complete) send_waits_.store(false, std::memory_order_relaxed);
     if (taken > 0) expect_acknowledgement();
     return Sent{taken, taken};  // the kernel has its own copy
-}
-
-// Large messages leave the cache if the kernel takes more of them than it can send; a stream of
-// small ones is held up if it doesn't. In between it stays as it is.
-void TcpConnection::adapt_to(std::span<const Chunk> chunks) {
-    std::size_t largest = 0;
-    for (const Chunk& chunk : chunks) largest = std::max(largest, chunk.size());
-    const bool change =
-        little_unsent_ ? largest <= limits::k_small_chunk : largest >= limits::k_large_chunk;
-    if (!change) return;
-    little_unsent_ = !little_unsent_;
-    channel_->socket().leave_little_unsent(little_unsent_);
 }
 
 Result<std::size_t> TcpConnection::receive(std::span<const Target> targets) {

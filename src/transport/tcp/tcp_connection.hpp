@@ -48,7 +48,6 @@ class TcpConnection final : public Connection,
     bool advance();
     void detach();
     void leave();
-    void adapt_to(std::span<const Chunk> chunks);
     void expect_acknowledgement();
     void look_at_health();
     void look_again_in(Duration delay);
@@ -59,8 +58,6 @@ class TcpConnection final : public Connection,
     const std::unique_ptr<Channel> channel_;
     const TcpOptions options_;
     const std::string peer_name_;
-
-    bool little_unsent_ = false;  // see adapt_to; belongs to who sends
 
     // Belong to the reactor thread.
     std::shared_ptr<ConnectionHandler> handler_;

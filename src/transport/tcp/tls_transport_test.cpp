@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance suite over TLS, and what the layer does with peers that get it wrong.
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <filesystem>
+#include <optional>
 
 #include "io/limits.hpp"
 #include "io/resolver.hpp"
@@ -68,16 +70,29 @@ Failure refusal(const SecurityOptions& server, const SecurityOptions& client,
     return dialled.error();
 }
 
+std::array<Socket, 2> local_pair() {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    return {Socket(ends[0]), Socket(ends[1])};
+}
+
+std::array<Socket, 2> tcp_pair() {
+    Socket listener = Socket::open(AF_INET);
+    REQUIRE(listener.listen(look_up({"127.0.0.1", 0}).value().front(), 1) == 0);
+    Socket client = Socket::open(AF_INET);
+    REQUIRE(client.connect(SocketAddress::local_of(listener.fd())) == EINPROGRESS);
+    pollfd waiting{.fd = listener.fd(), .events = POLLIN, .revents = 0};
+    REQUIRE(::poll(&waiting, 1, -1) == 1);
+    return {listener.accept(), std::move(client)};
+}
+
 /// A server's channel and a bare client of OpenSSL's that have shaken hands.
 struct Handshaken {
-    Handshaken() {
-        std::array<int, 2> ends{};
-        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) ==
-                0);
+    explicit Handshaken(std::array<Socket, 2> ends = local_pair()) {
         channel = make_tls(Purpose::server, Authority::shared().server())
                       .value()
-                      ->accept(Socket(ends[0]));
-        socket = Socket(ends[1]);
+                      ->accept(std::move(ends[0]));
+        socket = std::move(ends[1]);
         REQUIRE(SSL_set_fd(peer.get(), socket.fd()) == 1);
         SSL_set_connect_state(peer.get());
         while (SSL_do_handshake(peer.get()) != 1 || !channel->advance().complete) {
@@ -336,6 +351,23 @@ TEST_CASE("tls: small chunks share records, and large ones fill them") {
            std::vector{limits::k_tls_record + k_more, 300 * 64 - limits::k_tls_record + k_more}));
     CHECK((records_of(2 * limits::k_tls_record, 2) ==
            std::vector<std::size_t>(4, limits::k_tls_record + k_more)));
+}
+
+TEST_CASE("tls: a send that fails tells what may have left before") {
+    const std::vector<Chunk> said{Chunk::copy_of(std::string(std::size_t{1} << 20, 'x'))};
+    std::size_t left = 0;
+    std::optional<Handshaken> pair;
+    SUBCASE("nothing") { pair.emplace(); }
+    SUBCASE("the records of one call, which the peer answered with a reset") {
+        pair.emplace(tcp_pair());
+        left = limits::k_records_per_write * limits::k_tls_record;
+    }
+    pair->socket = Socket();
+    pollfd gone{.fd = pair->channel->socket().fd(), .events = POLLIN, .revents = 0};
+    REQUIRE(::poll(&gone, 1, -1) == 1);
+    const Io io = pair->channel->send(said);
+    CHECK(io.status == Io::Status::failed);
+    CHECK(io.size == left);
 }
 
 TEST_CASE("tls: who makes us answer and reads no answer is cut off before the answers pile up") {
