@@ -171,14 +171,16 @@ Ends make_ends(const Workload& workload) {
         listening(listener.port());
         if (workload.name == "idle") return serve_idle(workload, listener);
         if (workload.is_star()) return serve_fan(workload, listener);
-        const Socket connection = listener.accept();
+        Socket connection = listener.accept();
+        if (workload.by_packets) connection.call_for_each_packet();
         const Content content(workload.messages);
         serve(workload, *make_end(connection, content));
         connection.wait_for_end();  // leave last, so that nothing under way is lost
     };
     const auto client = [workload](const ServerProcess& process) -> Outcome {
         if (workload.is_star()) return run_star_clients(workload, process);
-        const Socket connection = Socket::connected(process.port);
+        Socket connection = Socket::connected(process.port);
+        if (workload.by_packets) connection.call_for_each_packet();
         const Content content(workload.messages);
         return {.seconds = measure(workload, *make_end(connection, content))};
     };

@@ -35,10 +35,12 @@ TIMEOUT = 600
 class Contestant(NamedTuple):
     program: str
     share: float = 1  # of the messages that go one way, so that each takes about as long
+    flags: tuple = ()
 
 
 CONTESTANTS = {
     "bare sockets": Contestant("bare_sockets", 4),
+    "bare, by packets": Contestant("bare_sockets", 4, ("--by-packets",)),
     "bare OpenSSL": Contestant("bare_tls"),
     "bare gRPC": Contestant("bare_grpc"),
     "bare libmosquitto": Contestant("bare_mqtt"),
@@ -48,7 +50,8 @@ CONTESTANTS = {
     "net-queue Python": Contestant("queue_bench.py", 0.1),
     "other Python": Contestant("queue_bench.py", 0.01),
 }
-PAIRS = ("bare sockets", "net-queue", "libzmq", "nng", "net-queue Python", "other Python")
+PAIRS = ("bare sockets", "bare, by packets", "net-queue", "libzmq", "nng", "net-queue Python",
+         "other Python")
 STARS = ("bare sockets", "net-queue", "libzmq")
 
 
@@ -160,13 +163,13 @@ class Programs:
 
     def run(self, name, workload):
         """What one contestant says about one workload."""
-        program, share = CONTESTANTS[name]
+        program, share, own = CONTESTANTS[name]
         command, environment = [self.folder / program], None
         if name in self.packages:
             package, python = self.packages[name]
             command = [python, "-B", ROOT / "bench" / program]
             environment = {**os.environ, "PYTHONPATH": str(package)}
-        done = subprocess.run([*command, *workload.arguments(share)], env=environment,
+        done = subprocess.run([*command, *workload.arguments(share), *own], env=environment,
                               stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -140,6 +140,7 @@ int run_program(int argc, char** argv, const std::string& library,
     app.add_option("--idle-seconds", workload.idle_seconds)->check(CLI::PositiveNumber);
     app.add_option("--protocol", workload.protocol)->check(CLI::IsMember({"tcp", "mqtt", "grpc"}));
     app.add_option("--busy-poll", workload.busy_poll, "net-queue: microseconds");
+    app.add_flag("--by-packets", workload.by_packets, "bare sockets: a call for each packet");
     app.add_option("--authority", workload.authority, "Encrypted, with the files of this directory")
         ->check(CLI::ExistingDirectory);
     app.add_option("--port", workload.port, "MQTT: the broker's");

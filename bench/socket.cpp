@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +21,8 @@ namespace nq::bench {
 namespace {
 
 constexpr int k_backlog = 4096;
+/// Of one write at most.
+constexpr std::size_t k_pieces = 2;
 
 [[noreturn]] void fail(const char* what) {
     throw std::system_error(errno, std::generic_category(), what);
@@ -40,6 +44,31 @@ Socket sending_at_once(Socket connection) {
     return connection;
 }
 
+bool is_paced(int descriptor) {
+    std::array<char, 16> name{};
+    socklen_t length = name.size();
+    return getsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, name.data(), &length) == 0 &&
+           std::string_view(name.data()).starts_with("bbr");
+}
+
+/// Octets of a packet over loopback, which is one segment.
+std::size_t packet_size(int descriptor) {
+    int segment = 0;
+    socklen_t length = sizeof segment;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) != 0) fail("segment");
+    return static_cast<std::size_t>(segment);
+}
+
+/// As many pieces as `most` octets go into; the last is cut. At least one.
+std::span<iovec> cut(std::span<iovec> pieces, std::size_t most) {
+    std::size_t count = 0;
+    for (; count < pieces.size() && most > 0; ++count) {
+        pieces[count].iov_len = std::min(pieces[count].iov_len, most);
+        most -= pieces[count].iov_len;
+    }
+    return pieces.first(count);
+}
+
 std::span<iovec> advance(std::span<iovec> pieces, std::size_t count) {
     while (!pieces.empty() && count >= pieces.front().iov_len) {
         count -= pieces.front().iov_len;
@@ -58,7 +87,8 @@ Socket::Socket(int descriptor) : descriptor_(descriptor) {
     if (descriptor < 0) fail("descriptor");
 }
 
-Socket::Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+Socket::Socket(Socket&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), by_packets_(other.by_packets_) {}
 
 Socket::~Socket() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -98,11 +128,17 @@ Socket Socket::accept() const {
     return sending_at_once(Socket(::accept(descriptor_, nullptr, nullptr)));
 }
 
+void Socket::call_for_each_packet() { by_packets_ = is_paced(descriptor_); }
+
 void Socket::write(std::span<iovec> pieces) const {
-    msghdr message{};
+    std::array<iovec, k_pieces> room;
     while (!pieces.empty()) {
-        message.msg_iov = pieces.data();
-        message.msg_iovlen = pieces.size();
+        std::ranges::copy(pieces, room.begin());
+        auto part = std::span(room).first(pieces.size());
+        if (by_packets_) part = cut(part, packet_size(descriptor_));
+        msghdr message{};
+        message.msg_iov = part.data();
+        message.msg_iovlen = part.size();
         const ssize_t count = sendmsg(descriptor_, &message, MSG_NOSIGNAL);
         if (count < 0) fail("send");
         pieces = advance(pieces, static_cast<std::size_t>(count));

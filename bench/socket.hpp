@@ -38,7 +38,10 @@ class Socket {
     [[nodiscard]] int descriptor() const { return descriptor_; }
     [[nodiscard]] std::uint16_t port() const;
     [[nodiscard]] Socket accept() const;
-    /// All of the pieces, gathered into as few calls as the kernel allows.
+    /// Where the kernel paces, as under BBR, `write` hands it one packet at a time from here on:
+    /// what is more would wait for a timer.
+    void call_for_each_packet();
+    /// All of the pieces, two at most, gathered into as few calls as the kernel allows.
     void write(std::span<iovec> pieces) const;
     void write(std::span<const std::byte> octets) const;
     /// Fills all of the pieces, scattered by as few calls as the kernel allows.
@@ -50,6 +53,7 @@ class Socket {
 
   private:
     int descriptor_;
+    bool by_packets_ = false;
 };
 
 /// Parses small messages out of blocks and touches each where it lies.

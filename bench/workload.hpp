@@ -62,6 +62,8 @@ struct Workload {
     std::optional<unsigned> busy_poll = std::nullopt;
     /// A directory that scripts/test-authority made: the transport is encrypted with its files.
     std::string authority = {};
+    /// Bare sockets: see Socket::call_for_each_packet.
+    bool by_packets = false;
     /// MQTT: where on this machine the broker listens.
     std::uint16_t port = 0;
 
