@@ -38,7 +38,8 @@ constexpr std::chrono::milliseconds k_accept_pause_min{10};
 constexpr std::chrono::milliseconds k_accept_pause_max{1000};
 
 /// Octets of TCP in the largest packet that Linux makes by default: 64 KiB less the headers that it
-/// sets aside (MAX_TCP_HEADER, 320) and one. Where somebody allows more, this is merely too little.
+/// sets aside (MAX_TCP_HEADER, 320) and one. Where a device allows
+/// more or less, calls of this size are merely not the best.
 constexpr std::size_t k_packet_max = (std::size_t{64} << 10) - 321;
 
 /// Of so many octets at most a packet is never full, however long a segment is: more than half of

@@ -12,10 +12,11 @@ namespace nq::detail {
 // behind the kernel knows that the application sets the pace: the rate it believes in won't sink.
 // Where nothing is paced, all in one call is better: each call costs a microsecond.
 
-/// Whether the kernel paces what this connected socket sends.
+/// Whether this connected socket's congestion control paces: BBR does.
 [[nodiscard]] bool is_paced(int fd) noexcept;
 
-/// Octets of the largest packet that the kernel makes now, of whole segments of this connection.
+/// Octets of the largest packet that the kernel makes of this connection's segments, as they are
+/// now. It makes smaller ones where the path is slow.
 [[nodiscard]] std::size_t packet_size(int fd) noexcept;
 
 /// The part of `rest` octets that the next call hands over: a packet, or all if there is less. What

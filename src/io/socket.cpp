@@ -113,8 +113,7 @@ int Socket::connect(const SocketAddress& address) noexcept {
     return errno == EINTR ? EINPROGRESS : errno;
 }
 
-int Socket::set_connection_options(std::chrono::seconds dead_peer) noexcept {
-    paced_ = is_paced(fd_);
+int Socket::set_connection_options(std::chrono::seconds dead_peer) const noexcept {
     // Silence, then three probes, each with the same time for its answer: 45 = 15 + 3 * 10.
     const auto seconds = static_cast<int>(dead_peer.count());
     const int interval = std::max(1, seconds * 2 / 9);
@@ -126,11 +125,16 @@ int Socket::set_connection_options(std::chrono::seconds dead_peer) noexcept {
           set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1),
           set_option(fd_, IPPROTO_TCP, TCP_KEEPIDLE, idle),
           set_option(fd_, IPPROTO_TCP, TCP_KEEPINTVL, interval),
-          set_option(fd_, IPPROTO_TCP, TCP_KEEPCNT, limits::k_unanswered_probes),
-          set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::k_unsent_in_kernel)}) {
+          set_option(fd_, IPPROTO_TCP, TCP_KEEPCNT, limits::k_unanswered_probes)}) {
         if (error != 0) return error;
     }
     return 0;
+}
+
+void Socket::suit_sending() noexcept {
+    // A system that can't takes as many as it likes.
+    (void)set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::k_unsent_in_kernel);
+    paced_ = is_paced(fd_);
 }
 
 Io Socket::send(std::span<const Chunk> chunks) const noexcept {

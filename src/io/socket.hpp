@@ -53,10 +53,11 @@ class Socket {
     int listen(const SocketAddress& address, int backlog) noexcept;
     /// Begins to connect: EINPROGRESS is the usual answer, and the socket is writable at the end.
     int connect(const SocketAddress& address) noexcept;
-    /// Sends small writes at once, leaves little to the kernel that can't be sent yet, heeds its
-    /// pacing, and finds an idle peer dead after `dead_peer` of silence. Of a connected socket,
-    /// before anybody sends or receives.
-    int set_connection_options(std::chrono::seconds dead_peer) noexcept;
+    /// Sends small writes at once, and finds an idle peer dead after `dead_peer` of silence.
+    int set_connection_options(std::chrono::seconds dead_peer) const noexcept;
+    /// From here on leaves little to the kernel that can't be sent yet, and heeds its pacing. Of a
+    /// connected socket, before another thread has it.
+    void suit_sending() noexcept;
 
     /// One sendmsg(2), or one for each packet if the kernel paces (pacing.hpp). It may fail after
     /// some octets, which are then told as well. REQUIRES: chunks.size() <=

@@ -313,13 +313,17 @@ Io TlsChannel::fail(int result) {
 
 Io TlsChannel::failed() const { return {.status = Io::Status::failed, .error = error_}; }
 
+/// Hands over what is held. With a failure: how much of it has left, by whoever's call.
 Io TlsChannel::flush() {
     const std::lock_guard lock(out_mutex_);
     if (sent_ < outgoing_.size()) {
         const auto rest = std::span(outgoing_).subspan(sent_);
-        const Io io = socket_.send(rest);
-        if (io.status == Io::Status::failed) return io;
+        Io io = socket_.send(rest);
         sent_ += io.size;
+        if (io.status == Io::Status::failed) {
+            io.size = sent_;
+            return io;
+        }
         if (!io.complete) return {};
         sent_ = 0;
         outgoing_ = std::vector<std::byte>();  // an idle connection holds nothing

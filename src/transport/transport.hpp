@@ -66,8 +66,9 @@ class Connection {
     /// was asked to. A failure that came before any handler is told to the first.
     virtual void set_handler(std::shared_ptr<ConnectionHandler> handler) = 0;
 
-    /// Offers octets; takes a prefix. Less than all: not now, handle_writable follows. Never
-    /// blocks.
+    /// Offers octets; takes a prefix. Less than all: not now, handle_writable follows. Or it is
+    /// what may have gone out before the connection failed: handle_lost follows, and the next call
+    /// returns the Failure. Never blocks.
     virtual Result<Sent> send(std::span<const Chunk> chunks) = 0;
 
     /// Fills the targets one after the other; returns how many octets came. Less than there was

@@ -25,6 +25,7 @@ TcpConnection::TcpConnection(Reactor& reactor, std::unique_ptr<Channel> channel,
 int TcpConnection::start() {
     // A socket that fails at once still makes a connection: its failure is told like any other.
     (void)channel_->socket().set_connection_options(options_.dead_peer);
+    channel_->socket().suit_sending();
     try {
         reactor_.watch(fd(), shared_from_this());
     } catch (const std::system_error& error) {
@@ -53,7 +54,8 @@ Result<Connection::Sent> TcpConnection::send(std::span<const Chunk> chunks) {
         complete = io.complete;
         if (io.status == Io::Status::failed) {
             fail(io.error);  // kept, because the kernel tells it once only
-            if (taken == 0) return failure(error_.load(std::memory_order_acquire));  // set_handler
+            // acquire: set_handler
+            if (taken == 0) return failure(error_.load(std::memory_order_acquire));
         }
         chunks = chunks.subspan(part.size());
     }
