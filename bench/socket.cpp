@@ -59,8 +59,12 @@ std::size_t packet_size(int descriptor) {
     return static_cast<std::size_t>(segment);
 }
 
-/// As many pieces as `most` octets go into; the last is cut. At least one.
-std::span<iovec> cut(std::span<iovec> pieces, std::size_t most) {
+/// As many pieces as go into one packet; the last is cut. A small rest shares with the packet
+/// before it, or it would have to wait.
+std::span<iovec> cut(std::span<iovec> pieces, std::size_t packet) {
+    std::size_t rest = 0;
+    for (const iovec& each : pieces) rest += each.iov_len;
+    std::size_t most = rest > packet && rest < 2 * packet ? (rest + 1) / 2 : packet;
     std::size_t count = 0;
     for (; count < pieces.size() && most > 0; ++count) {
         pieces[count].iov_len = std::min(pieces[count].iov_len, most);
@@ -132,10 +136,11 @@ void Socket::call_for_each_packet() { by_packets_ = is_paced(descriptor_); }
 
 void Socket::write(std::span<iovec> pieces) const {
     std::array<iovec, k_pieces> room;
+    const std::size_t packet = by_packets_ ? packet_size(descriptor_) : 0;
     while (!pieces.empty()) {
         std::ranges::copy(pieces, room.begin());
         auto part = std::span(room).first(pieces.size());
-        if (by_packets_) part = cut(part, packet_size(descriptor_));
+        if (by_packets_) part = cut(part, packet);
         msghdr message{};
         message.msg_iov = part.data();
         message.msg_iovlen = part.size();
