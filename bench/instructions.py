@@ -10,7 +10,7 @@ Each figure is what a run of many messages executes more than a run of few, per 
 0 if none is above its bound, a multiple of the stored one, 1 if one is, 77 without valgrind. The
 bound of large messages is wide: how many calls they take depends on how full the sockets' buffers
 are, and so on what else the machine does. That of 256 octets is as wide: under callgrind their
-sender outruns the receiver, and a put that has to wait costs three times one that has not.
+sender outruns the receiver, and a put that has to wait costs up to three times one that has not.
 """
 
 import argparse

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -17,8 +16,7 @@
 #include <vector>
 
 #include "io/limits.hpp"
-#include "io/resolver.hpp"
-#include "io/socket.hpp"
+#include "io/socket_script.hpp"
 
 namespace nq::detail {
 
@@ -33,28 +31,18 @@ std::vector<std::size_t> parts_of(std::size_t size) {
     return parts;
 }
 
-void wait_until(int fd, short events) {
-    pollfd ready{.fd = fd, .events = events, .revents = 0};
-    REQUIRE(::poll(&ready, 1, -1) == 1);
-}
-
 /// Both ends of a connection, the sending one under a congestion control of the test's choice.
 struct Line {
     explicit Line(const char* congestion_control) {
-        Socket listener = Socket::open(AF_INET);
-        REQUIRE(listener.listen(look_up({"127.0.0.1", 0}).value().front(), 1) == 0);
-        REQUIRE(sender.connect(SocketAddress::local_of(listener.fd())) == EINPROGRESS);
-        wait_until(listener.fd(), POLLIN);
-        receiver = listener.accept();
-        wait_until(sender.fd(), POLLOUT);
         available = ::setsockopt(sender.fd(), IPPROTO_TCP, TCP_CONGESTION, congestion_control,
                                  static_cast<socklen_t>(std::strlen(congestion_control))) == 0;
-        sender.suit_sending();
+        sender.prepare_sending();
         if (!available) MESSAGE("this system has no " << congestion_control);
     }
 
-    Socket sender = Socket::open(AF_INET);
-    Socket receiver;
+    std::array<Socket, 2> ends = tcp_pair();
+    Socket& sender = ends[0];
+    Socket& receiver = ends[1];
     bool available = false;
 };
 

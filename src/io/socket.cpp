@@ -131,7 +131,7 @@ int Socket::set_connection_options(std::chrono::seconds dead_peer) const noexcep
     return 0;
 }
 
-void Socket::suit_sending() noexcept {
+void Socket::prepare_sending() noexcept {
     // A system that can't takes as many as it likes.
     (void)set_option(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::k_unsent_in_kernel);
     paced_ = is_paced(fd_);

@@ -57,7 +57,7 @@ class Socket {
     int set_connection_options(std::chrono::seconds dead_peer) const noexcept;
     /// From here on leaves little to the kernel that can't be sent yet, and heeds its pacing. Of a
     /// connected socket, before another thread has it.
-    void suit_sending() noexcept;
+    void prepare_sending() noexcept;
 
     /// One sendmsg(2), or one for each packet if the kernel paces (pacing.hpp). It may fail after
     /// some octets, which are then told as well. REQUIRES: chunks.size() <=

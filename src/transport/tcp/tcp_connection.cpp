@@ -25,7 +25,7 @@ TcpConnection::TcpConnection(Reactor& reactor, std::unique_ptr<Channel> channel,
 int TcpConnection::start() {
     // A socket that fails at once still makes a connection: its failure is told like any other.
     (void)channel_->socket().set_connection_options(options_.dead_peer);
-    channel_->socket().suit_sending();
+    channel_->socket().prepare_sending();
     try {
         reactor_.watch(fd(), shared_from_this());
     } catch (const std::system_error& error) {

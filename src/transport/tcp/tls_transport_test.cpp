@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance suite over TLS, and what the layer does with peers that get it wrong.
 #include <doctest/doctest.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -9,6 +8,7 @@
 
 #include "io/limits.hpp"
 #include "io/resolver.hpp"
+#include "io/socket_script.hpp"
 #include "io/tls.hpp"
 #include "io/tls_channel.hpp"
 #include "testing/authority.hpp"
@@ -73,16 +73,6 @@ std::array<Socket, 2> local_pair() {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
     return {Socket(ends[0]), Socket(ends[1])};
-}
-
-std::array<Socket, 2> tcp_pair() {
-    Socket listener = Socket::open(AF_INET);
-    REQUIRE(listener.listen(look_up({"127.0.0.1", 0}).value().front(), 1) == 0);
-    Socket client = Socket::open(AF_INET);
-    REQUIRE(client.connect(SocketAddress::local_of(listener.fd())) == EINPROGRESS);
-    pollfd waiting{.fd = listener.fd(), .events = POLLIN, .revents = 0};
-    REQUIRE(::poll(&waiting, 1, -1) == 1);
-    return {listener.accept(), std::move(client)};
 }
 
 /// A server's channel and a bare client of OpenSSL's that have shaken hands.
@@ -356,8 +346,7 @@ TEST_CASE("tls: small chunks share records, and large ones fill them") {
 Io send_to_nobody(std::array<Socket, 2> ends) {
     Handshaken pair(std::move(ends));
     pair.socket = Socket();
-    pollfd gone{.fd = pair.channel->socket().fd(), .events = POLLIN, .revents = 0};
-    REQUIRE(::poll(&gone, 1, -1) == 1);
+    wait_until(pair.channel->socket().fd(), POLLIN);
     const std::vector<Chunk> said{Chunk::copy_of(std::string(std::size_t{1} << 20, 'x'))};
     return pair.channel->send(said);
 }
