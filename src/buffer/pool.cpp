@@ -186,14 +186,21 @@ BufferPool::Block BufferPool::take_large(std::size_t least, std::size_t whole) n
     return remove_large(static_cast<std::size_t>(found - large_.begin()));
 }
 
-// The longest kept ones make room.
+// The longest kept ones make room. Of one beyond the bound the beginning is kept: realloc gives the
+// rest back where it lies.
 void BufferPool::keep_large(Block block) noexcept {
+    const std::size_t bound = retained_large_max();
+    if (block.capacity > bound && bound > k_largest) {
+        if (void* const cut = std::realloc(block.data, bound); cut != nullptr) {
+            block = {static_cast<std::byte*>(cut), bound};
+        }
+    }
     std::array<Block, k_large_blocks + 1> dropped;
     std::size_t count = 0;
     {
         const std::lock_guard lock(mutex_);
         --large_in_use_;
-        if (block.capacity > retained_large_max_) {
+        if (block.capacity > retained_large_max_) {  // which may be none by now
             dropped[count++] = block;
         } else {
             while (large_.back().data != nullptr ||
@@ -219,6 +226,11 @@ bool BufferPool::age() {
     }
     for (const Block& each : dropped) std::free(each.data);
     return more;
+}
+
+std::size_t BufferPool::retained_large_max() const {
+    const std::lock_guard lock(mutex_);
+    return retained_large_max_;
 }
 
 std::size_t BufferPool::retained_bytes() const {

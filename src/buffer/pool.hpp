@@ -103,6 +103,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     /// times as many, since the whole is only a peer's word. Data is null: none.
     [[nodiscard]] Block take_large(std::size_t least, std::size_t whole) noexcept;
     void keep_large(Block block) noexcept;
+    std::size_t retained_large_max() const;
     Block remove_large(std::size_t i) noexcept;
     void count_large() noexcept;
 
