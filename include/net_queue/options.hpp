@@ -136,7 +136,7 @@ struct Options {
     /// waited for the last time came as soon; 0: it sleeps at once. An answer is there several
     /// times as fast, and the processor, though others may have it meanwhile, never rests while
     /// messages come at shorter intervals.
-    std::chrono::microseconds busy_poll = std::chrono::microseconds{50};
+    std::chrono::microseconds busy_poll = std::chrono::microseconds{100};
     /// Client: how long the server may take to answer, from `open` (gRPC: or a loss) on, at most.
     std::chrono::milliseconds connect_timeout = std::chrono::seconds{30};
     /// Server: how long a lost session is kept for its client to come back.

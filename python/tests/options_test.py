@@ -81,7 +81,7 @@ class TestShape:
         assert made.serialization == nq.SerializationOptions(None, None)
         assert made.security is None
         assert made.workers == 1
-        assert made.busy_poll == 50e-6
+        assert made.busy_poll == 1e-4
         assert (made.connect_timeout, made.session_expiry, made.handshake_timeout) == (30, 120, 10)
         assert (made.lost_sessions, made.lost_bytes) == (10_000, 16 * 1024**2)
         assert made.close_timeout is made.authorize is made.log is None

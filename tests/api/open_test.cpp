@@ -62,7 +62,7 @@ TEST_CASE("the options have the defaults of WIRE.md") {
     CHECK(connection.receive_bytes == std::size_t{64} << 20);
     CHECK_FALSE(options.security.has_value());
     CHECK(options.workers == 1);
-    CHECK((options.busy_poll == std::chrono::microseconds(50)));
+    CHECK((options.busy_poll == std::chrono::microseconds(100)));
     CHECK((options.connect_timeout == seconds(30)));
     CHECK((options.session_expiry == seconds(120)));
     CHECK(options.lost_sessions == 10'000);

@@ -285,7 +285,7 @@ class CommunicatorOptions:
     security          Keys and certificates; None: nothing is encrypted.
     workers           Threads that serve connections: 1, at most 1,024.
 
-    busy_poll         50e-6; how long a thread that waits for the network keeps looking before it
+    busy_poll         1e-4; how long a thread that waits for the network keeps looking before it
                       sleeps, if what it waited for the last time came as soon; 0: it sleeps at
                       once. An answer is there several times as fast, and the processor, though
                       others may have it meanwhile, never rests while messages come at shorter
@@ -320,7 +320,7 @@ class CommunicatorOptions:
     security: SecurityOptions | None = None
     workers: int = 1
     _: dataclasses.KW_ONLY
-    busy_poll: float = 50e-6
+    busy_poll: float = 1e-4
     connect_timeout: float = 30.0
     session_expiry: float = 120.0
     lost_sessions: int = 10_000
