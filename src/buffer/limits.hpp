@@ -84,12 +84,8 @@ constexpr milliseconds k_memory_look{10};
 /// message: about a millisecond of work, so 100 busy peers wait for at most a tenth of a second.
 constexpr std::size_t k_turn_bytes = 4 * MiB;
 
-/// What one connection may receive before its reactor looks at the others, and before the thread
-/// that runs the reactor because it waits in get has its message: few enough that they are still
-/// in the cache when they are taken. A large message that has begun is received to its end first:
-/// to come back to it costs streams of them that run both ways an eighth.
-constexpr std::size_t k_receive_turn_bytes = MiB;
-constexpr std::uint64_t k_receive_turn_messages = 2048;
+/// What a message costs its receiver, in octets received besides its own: some 40 ns.
+constexpr std::uint64_t k_message_work = 64;
 
 /// Connections that have not identified themselves; the oldest goes first. At 24 octets of state
 /// and a socket each they cost less than 4 KiB, 4 MiB in all.

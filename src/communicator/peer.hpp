@@ -155,6 +155,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
 
     // The receiving side; reactor thread.
     void pump();
+    void take_turn();
     [[nodiscard]] bool deliver_events();
     void handle_event(Identified event);
     void handle_event(Received event);
@@ -230,6 +231,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     std::shared_ptr<Inbox::Lane> lane_;
     Batch batch_;
     bool paused_ = false;
+    bool waits_for_turn_ = false;  ///< it will be pumped
     bool draining_ = false;  ///< the connection failed: the rest of its octets is read, room or not
     bool finished_ = false;
     std::optional<Failure> last_failure_;

@@ -14,22 +14,13 @@ namespace nq::detail {
 void Peer::pump() {
     const auto self = shared_from_this();
     std::size_t turn = 0;
-    // relaxed: this thread counts them.
-    const std::uint64_t before = received_messages_.load(std::memory_order_relaxed);
-    const auto enough = [this, before, &turn] {
-        if (turn >= limits::k_receive_turn_bytes) {
-            return turn >= limits::k_turn_bytes || !receiver_.midway_in_large();
-        }
-        // relaxed: as above.
-        return received_messages_.load(std::memory_order_relaxed) - before >=
-               limits::k_receive_turn_messages;
+    const auto enough = [this, &turn] {
+        const bool go_on = turn > 0 && turn < limits::k_turn_bytes && receiver_.midway_in_large();
+        return reactor().round_over() && !go_on;
     };
     try {
         while (deliver_events() && connection_ != nullptr) {
-            if (enough() && !draining_) {
-                reactor().post([self] { self->handle_readable(); });
-                return;
-            }
+            if (enough() && !draining_) return take_turn();
             const auto targets = receiver_.targets();
             std::size_t offered = 0;
             for (const auto& target : targets) offered += target.size();
@@ -37,6 +28,7 @@ void Peer::pump() {
             if (!received) return drop_connection(received.error());
             receiver_.handle_received(*received);
             turn += *received;
+            reactor().count_work(*received);
             if (*received < offered) {  // handle_readable follows
                 if (deliver_events()) receiver_.handle_idle();
                 return;
@@ -46,6 +38,16 @@ void Peer::pump() {
         drop_connection({make_error_code(Errc::connection_reset), id(),
                          "no memory for a message of " + id().to_string()});
     }
+}
+
+void Peer::take_turn() {
+    if (waits_for_turn_) return;
+    reactor().take_turn([self = shared_from_this(), &reactor = reactor()] {
+        if (&self->reactor() != &reactor) return;  // it has moved, and left its turn behind
+        self->waits_for_turn_ = false;
+        self->handle_readable();
+    });
+    waits_for_turn_ = true;
 }
 
 // Hands on what the octets so far mean. False: stop receiving.
@@ -85,6 +87,7 @@ bool Peer::take_messages(const Room& left) {
 }
 
 void Peer::count_received(std::uint64_t messages, std::uint64_t octets) {
+    reactor().count_work(messages * limits::k_message_work);
     // relaxed: for people, and for the guess in put; nobody else writes them.
     constexpr auto k_relaxed = std::memory_order_relaxed;
     received_messages_.store(received_messages_.load(k_relaxed) + messages, k_relaxed);

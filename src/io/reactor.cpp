@@ -85,8 +85,9 @@ Reactor::~Reactor() {
     // What is dropped may own what posts or cancels, so one at a time and until nothing is left.
     do {
         (void)tasks_.take_all();
+        while (!turns_.empty()) turns_.pop_front();
         while (!timers_.empty()) (void)timers_.extract(timers_.begin());
-    } while (!tasks_.empty());
+    } while (!tasks_.empty() || !turns_.empty());
     ::close(event_);
     ::close(epoll_);
 }
@@ -121,6 +122,8 @@ bool Reactor::run_once(TimePoint until) {
     thread_.store(this_thread(), std::memory_order_relaxed);
     std::array<epoll_event, k_events_max> events;
     const int ready = wait(until, events.data(), k_events_max);
+    work_ = 0;
+    run_turns();
     serve(ready, events.data());
     run_timers();
     run_tasks();
@@ -129,7 +132,7 @@ bool Reactor::run_once(TimePoint until) {
 }
 
 int Reactor::wait(TimePoint until, epoll_event* events, int events_max) {
-    if (stopped_ || !tasks_.empty()) {
+    if (stopped_ || !tasks_.empty() || !turns_.empty()) {
         const int ready = wait_for(Duration::zero(), events, events_max);
         now_ = Clock::now();
         return ready;
@@ -207,6 +210,17 @@ void Reactor::serve(int ready, const epoll_event* events) {
     }
 }
 
+// Before the events: who becomes ready now finds the round over, if those who waited fill it, and
+// gets in line behind them.
+void Reactor::run_turns() {
+    for (std::size_t count = turns_.size(); count > 0 && !round_over(); --count) {
+        const Task turn = std::move(turns_.front());
+        turns_.pop_front();
+        turn();
+    }
+    if (turns_.empty()) turns_.trim();
+}
+
 std::shared_ptr<Reactor::Source> Reactor::find(int fd, std::uint32_t generation) const {
     const auto index = static_cast<std::size_t>(fd);
     if (index >= watches_.size() || watches_[index].generation != generation) return nullptr;
@@ -234,7 +248,11 @@ void Reactor::run_tasks_retired() {
     if (on_reactor_thread()) return;  // within a task: the loop below goes on with what it posted
     const std::lock_guard lock(retired_mutex_);
     thread_.store(this_thread(), std::memory_order_relaxed);  // relaxed: see on_reactor_thread
-    while (!tasks_.empty()) run_tasks();
+    while (!tasks_.empty() || !turns_.empty()) {
+        work_ = 0;
+        run_turns();
+        run_tasks();
+    }
     thread_.store(0, std::memory_order_relaxed);  // relaxed: as above
 }
 

@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "buffer/ring.hpp"
 #include "handoff/queue.hpp"
 #include "handoff/wakeup.hpp"
+#include "io/limits.hpp"
 
 struct epoll_event;
 
@@ -27,6 +29,10 @@ using Duration = std::chrono::steady_clock::duration;
 /// A thread that sleeps has to be woken, and so does its processor: that takes longer than most
 /// answers do. So if what the last wait was for came within `busy_poll`, the next one looks again
 /// and again for as long before it sleeps, and lets other threads have the processor in between.
+///
+/// A round is short: who receives says how much (`count_work`), and leaves the rest to another turn
+/// once all together have received limits::k_round_work. Turns come in the order in which they were
+/// asked for.
 ///
 /// Owns the sources it watches until `unwatch`. Outlives every object that posts to it and every
 /// armed Timer; tasks still queued when it is destroyed are dropped unrun.
@@ -92,6 +98,14 @@ class Reactor {
     /// once stopped.
     bool run_once(TimePoint until);
 
+    /// So many octets were received, or what costs as much was done.
+    void count_work(std::uint64_t amount) noexcept { work_ += amount; }
+    /// Who could go on should ask for another turn.
+    [[nodiscard]] bool round_over() const noexcept { return work_ >= limits::k_round_work; }
+    /// Runs `task` in a later round, after the turns that others have asked for. Throws
+    /// std::bad_alloc.
+    void take_turn(Task task) { turns_.push_back(std::move(task)); }
+
     /// Reports readiness of `fd` to `source` from now on. Throws std::system_error.
     /// REQUIRES: `fd` is not watched already.
     void watch(int fd, std::shared_ptr<Source> source);
@@ -119,6 +133,7 @@ class Reactor {
     void run_tasks();
     void run_tasks_retired();
     void run_timers();
+    void run_turns();
     void serve(int ready, const epoll_event* events);
     [[nodiscard]] std::shared_ptr<Source> find(int fd, std::uint32_t generation) const;
     int wait_for(Duration wait, epoll_event* events, int events_max);
@@ -131,6 +146,8 @@ class Reactor {
 
     // Belong to the reactor thread.
     std::vector<Watch> watches_;  // by descriptor
+    Ring<Task> turns_;
+    std::uint64_t work_ = 0;  ///< done in this round
     std::map<TimerKey, Task> timers_;
     std::uint64_t next_timer_ = 0;
     TimePoint now_;

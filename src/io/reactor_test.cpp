@@ -214,7 +214,90 @@ TEST_CASE("tasks, timers and sources dropped with a reactor may own what uses it
         const auto nuisance = std::make_shared<Nuisance>(reactor);
         nuisance->timer = reactor.call_after(std::chrono::hours(1), [nuisance] {});
         reactor.post([nuisance] {});
+        reactor.take_turn([nuisance] {});
     }
+}
+
+TEST_CASE("turns come in the order asked for, as many as a round has time for") {
+    Reactor reactor;
+    std::string order;
+    const auto work = [&](char name, std::uint64_t amount) {
+        return [&, name, amount] {
+            order += name;
+            reactor.count_work(amount);
+        };
+    };
+    reactor.take_turn(work('a', limits::k_round_work - 1));
+    reactor.take_turn([&] {
+        order += 'b';
+        CHECK_FALSE(reactor.round_over());
+        reactor.count_work(1);
+        CHECK(reactor.round_over());
+        reactor.take_turn(work('e', 0));  // behind those who wait
+    });
+    reactor.take_turn(work('c', limits::k_round_work));
+    reactor.take_turn(work('d', 0));
+    // Nobody has to wake a reactor that has turns to give.
+    reactor.run_once(TimePoint::max());
+    CHECK(order == "ab");
+    reactor.run_once(TimePoint::max());
+    CHECK(order == "abc");
+    reactor.run_once(TimePoint::max());
+    CHECK(order == "abcde");
+}
+
+TEST_CASE("a turn asked for in a turn comes in a later round") {
+    Reactor reactor;
+    int turns = 0;
+    std::function<void()> again = [&] {
+        ++turns;
+        reactor.take_turn(again);
+    };
+    reactor.take_turn(again);
+    for (int i = 1; i <= 3; ++i) {
+        round(reactor);
+        CHECK(turns == i);
+    }
+}
+
+TEST_CASE("events, timers and tasks have their place in every round, turns or not") {
+    Reactor reactor;
+    Wire wire;
+    const auto source = std::make_shared<Recorder>();
+    reactor.watch(wire.ends[0], source);
+    round(reactor);
+    std::function<void()> busy = [&] {
+        reactor.count_work(limits::k_round_work);
+        reactor.take_turn(busy);
+    };
+    reactor.take_turn(busy);
+    source->on_ready = [&] { CHECK(reactor.round_over()); };
+    bool due = false;
+    bool ran = false;
+    const auto timer = reactor.call_at(TimePoint(), [&] { due = true; });
+    reactor.post([&] { ran = true; });
+    wire.poke();
+    round(reactor);
+    CHECK(source->times_readable == 1);
+    CHECK(due);
+    CHECK(ran);
+    reactor.unwatch(wire.ends[0]);
+}
+
+TEST_CASE("a reactor that retires gives the turns that are left") {
+    Reactor reactor;
+    int turns = 0;
+    for (int i = 0; i < 3; ++i) {
+        reactor.take_turn([&] {
+            ++turns;
+            reactor.count_work(limits::k_round_work);
+        });
+    }
+    reactor.stop();
+    reactor.run();
+    CHECK(turns == 1);
+    reactor.retire();
+    CHECK(turns == 3);
 }
 
 TEST_CASE("timers run when due, in the order they are due, and not before") {

@@ -47,7 +47,9 @@ class TappedConnection final : public Connection,
             const std::lock_guard lock(mutex_);
             if (lost_) return lost_failure();
         }
-        return inner_->receive(targets);
+        const auto received = inner_->receive(targets);
+        if (received && *received > 0) tap_->record(Read{this, *received});
+        return received;
     }
 
     void finish_sending() override { inner_->finish_sending(); }
@@ -221,6 +223,16 @@ void Tap::lose_connections() {
 void Tap::record(Write write) {
     const std::lock_guard lock(mutex_);
     writes_.push_back(std::move(write));
+}
+
+void Tap::record(Read read) {
+    const std::lock_guard lock(mutex_);
+    reads_.push_back(read);
+}
+
+std::vector<Read> Tap::take_reads() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(reads_, {});
 }
 
 std::vector<Write> Tap::take_writes() {

@@ -23,6 +23,12 @@ struct Write {
     std::size_t taken = 0;
 };
 
+/// One call to receive that brought something.
+struct Read {
+    const void* connection = nullptr;
+    std::size_t octets = 0;
+};
+
 /// The test's hand on the line of any transports: records what is sent, holds it back, and cuts
 /// connections, the same way on every one.
 ///
@@ -47,6 +53,7 @@ class Tap final : public std::enable_shared_from_this<Tap> {
 
     // What was seen.
     [[nodiscard]] std::vector<Write> take_writes();
+    [[nodiscard]] std::vector<Read> take_reads();
     [[nodiscard]] int dials() const { return dials_; }
     /// The reactors of the connections accepted so far, in order.
     [[nodiscard]] std::vector<detail::Reactor*> accepted_by() const;
@@ -62,6 +69,7 @@ class Tap final : public std::enable_shared_from_this<Tap> {
     std::shared_ptr<detail::Connection> wrap(Side side, std::shared_ptr<detail::Connection> inner);
     void set_valve(Side side, Valve valve);
     void record(Write write);
+    void record(Read read);
 
     std::atomic<int> dials_{0};
 
@@ -70,6 +78,7 @@ class Tap final : public std::enable_shared_from_this<Tap> {
     Valve server_valve_;
     std::vector<std::weak_ptr<TappedConnection>> connections_;
     std::vector<Write> writes_;
+    std::vector<Read> reads_;
     std::vector<detail::Reactor*> accepted_by_;
 };
 
