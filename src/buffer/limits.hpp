@@ -81,7 +81,8 @@ constexpr std::uint64_t k_waiting_messages = 1024;
 constexpr milliseconds k_memory_look{10};
 
 /// Octets one connection may send before its reactor looks at the others, or receive of a large
-/// message: about a millisecond of work, so 100 busy peers wait for at most a tenth of a second.
+/// message, be it in one call (a MiB at a time costs messages of 2 MiB a fifteenth): about a
+/// millisecond of work, so 100 busy peers wait for at most a tenth of a second.
 constexpr std::size_t k_turn_bytes = 4 * MiB;
 
 /// What a message costs its receiver, in octets received besides its own: some 40 ns.

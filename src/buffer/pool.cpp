@@ -186,8 +186,8 @@ BufferPool::Block BufferPool::take_large(std::size_t least, std::size_t whole) n
     return remove_large(static_cast<std::size_t>(found - large_.begin()));
 }
 
-// The longest kept ones make room. Of one beyond the bound the beginning is kept: realloc gives the
-// rest back where it lies.
+// The longest kept ones make room. Of one beyond the bound the beginning is kept, and nothing else:
+// glibc's realloc gives the rest back where it lies.
 void BufferPool::keep_large(Block block) noexcept {
     const std::size_t bound = retained_large_max();
     if (block.capacity > bound && bound > k_largest) {

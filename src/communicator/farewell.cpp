@@ -5,8 +5,6 @@
 #include <utility>
 #include <variant>
 
-#include "buffer/limits.hpp"
-
 namespace nq::detail {
 
 namespace {
@@ -56,7 +54,6 @@ void Farewell::leave_if_done() {
 // What the peer still says is of no use; only its fin is, and its end.
 void Farewell::handle_readable() {
     const auto self = shared_from_this();
-    std::size_t turn = 0;
     while (connection_ != nullptr) {
         while (const auto event = receiver_.poll_event()) {
             if (std::holds_alternative<Finished>(*event)) fin_seen_ = true;
@@ -66,11 +63,9 @@ void Farewell::handle_readable() {
         if (!received) return finish();
         if (*received == 0) return receiver_.handle_idle();
         receiver_.handle_received(*received);
-        turn += *received;
-        if (turn >= limits::k_turn_bytes) {
-            connection_->reactor().post([self] { self->handle_readable(); });
-            return;
-        }
+        Reactor& reactor = connection_->reactor();
+        reactor.count_work(*received);
+        if (reactor.round_over()) return reactor.take_turn([self] { self->handle_readable(); });
     }
 }
 

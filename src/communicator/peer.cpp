@@ -100,7 +100,6 @@ void Peer::move_to(Reactor& reactor) {
     timer_.cancel();
     stream_timer_.cancel();
     memory_timer_.cancel();
-    waits_for_turn_ = false;
     // release: pairs with the load in reactor().
     reactor_.store(&reactor, std::memory_order_release);
 }
@@ -145,7 +144,7 @@ void Peer::handle_unreachable(Failure failure, bool final) {
 }
 
 void Peer::handle_readable() {
-    if (!paused_ && !waits_for_turn_) pump();
+    if (!paused_) pump();
 }
 
 void Peer::handle_writable() { signal_send(k_writable, true); }

@@ -231,7 +231,7 @@ class Peer final : public ConnectionHandler, public std::enable_shared_from_this
     std::shared_ptr<Inbox::Lane> lane_;
     Batch batch_;
     bool paused_ = false;
-    bool waits_for_turn_ = false;  ///< it will be pumped
+    const Reactor* turn_at_ = nullptr;  ///< the reactor on which a turn of this peer waits
     bool draining_ = false;  ///< the connection failed: the rest of its octets is read, room or not
     bool finished_ = false;
     std::optional<Failure> last_failure_;

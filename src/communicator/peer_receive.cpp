@@ -41,13 +41,13 @@ void Peer::pump() {
 }
 
 void Peer::take_turn() {
-    if (waits_for_turn_) return;
+    if (turn_at_ == &reactor()) return;
     reactor().take_turn([self = shared_from_this(), &reactor = reactor()] {
         if (&self->reactor() != &reactor) return;  // it has moved, and left its turn behind
-        self->waits_for_turn_ = false;
+        self->turn_at_ = nullptr;
         self->handle_readable();
     });
-    waits_for_turn_ = true;
+    turn_at_ = &reactor();
 }
 
 // Hands on what the octets so far mean. False: stop receiving.

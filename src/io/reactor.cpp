@@ -85,7 +85,10 @@ Reactor::~Reactor() {
     // What is dropped may own what posts or cancels, so one at a time and until nothing is left.
     do {
         (void)tasks_.take_all();
-        while (!turns_.empty()) turns_.pop_front();
+        while (!turns_.empty()) {
+            const Task turn = std::move(turns_.front());
+            turns_.pop_front();
+        }
         while (!timers_.empty()) (void)timers_.extract(timers_.begin());
     } while (!tasks_.empty() || !turns_.empty());
     ::close(event_);

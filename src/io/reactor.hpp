@@ -102,6 +102,8 @@ class Reactor {
     void count_work(std::uint64_t amount) noexcept { work_ += amount; }
     /// Who could go on should ask for another turn.
     [[nodiscard]] bool round_over() const noexcept { return work_ >= limits::k_round_work; }
+    /// What was done so far does not count, for who can't wait for another round.
+    void extend_round() noexcept { work_ = 0; }
     /// Runs `task` in a later round, after the turns that others have asked for. Throws
     /// std::bad_alloc.
     void take_turn(Task task) { turns_.push_back(std::move(task)); }

@@ -46,8 +46,9 @@ void ReceiveHalf::handle_received(std::size_t n) {
 std::span<const ReceiveHalf::Target> ReceiveHalf::targets() {
     if (large_) {
         if (large_filled_ == large_.capacity()) grow_large();
-        const std::uint64_t end = std::min<std::uint64_t>(
-            large_.ready(static_cast<std::size_t>(large_filled_)), piece_size_);
+        const std::uint64_t end =
+            std::min<std::uint64_t>({large_.ready(static_cast<std::size_t>(large_filled_)),
+                                     piece_size_, large_filled_ + limits::k_turn_bytes});
         targets_[0] = {large_.data() + large_filled_,
                        static_cast<std::size_t>(end - large_filled_)};
         if (end < piece_size_) return std::span(targets_).first(1);

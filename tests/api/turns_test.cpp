@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <functional>
 #include <latch>
+#include <map>
 #include <numeric>
+#include <set>
 #include <vector>
 
 #include "buffer/limits.hpp"
@@ -48,10 +50,11 @@ Rounds receive(std::size_t message_size, std::size_t octets) {
     });
     held.wait();
     const std::string message = pattern(message_size);
+    bool taken = true;
     for (TextQueue& client : clients) {
         std::vector<Future> sent;
         for (std::size_t n = 0; n < octets; n += message_size) sent.push_back(client.put(message));
-        for (const Future& future : sent) REQUIRE(done(future));
+        for (const Future& future : sent) taken = taken && done(future);
     }
     // A task that posts itself runs once in each round.
     Rounds rounds;
@@ -65,6 +68,7 @@ Rounds receive(std::size_t message_size, std::size_t octets) {
     };
     reactor.post(end_round);
     all_sent.count_down();
+    REQUIRE(taken);
     all_received.wait();
     for (std::size_t n = 0; n < k_clients * octets; n += message_size) {
         REQUIRE(hear(server) == message);
@@ -92,16 +96,17 @@ TEST_CASE("what a reactor receives in a round is bounded for all its peers toget
 }
 
 TEST_CASE("nobody has a third turn while somebody else has had none") {
-    std::vector<const void*> turns;  // whose, in order
+    std::map<const void*, int> turns;
     for (const auto& round : receive(4'096, 4 * k_mib)) {
-        for (const Read& read : round) {
-            if (turns.empty() || turns.back() != read.connection) turns.push_back(read.connection);
+        std::set<const void*> heard;
+        for (const Read& read : round) heard.insert(read.connection);
+        for (const void* const connection : heard) {
+            if (turns.size() < k_clients) CHECK(turns[connection] < 2);
+            ++turns[connection];
         }
     }
-    REQUIRE(turns.size() >= 2 * k_clients);
-    std::sort(turns.begin(), turns.begin() + k_clients);
-    CHECK(std::adjacent_find(turns.begin(), turns.begin() + k_clients) ==
-          turns.begin() + k_clients);
+    REQUIRE(turns.size() == k_clients);
+    for (const auto& [connection, count] : turns) CHECK(count >= 3);
 }
 
 TEST_CASE("a large message that was begun is received to its end in one turn, or 4 MiB of it") {
@@ -114,7 +119,7 @@ TEST_CASE("a large message that was begun is received to its end in one turn, or
         most = std::max(most, octets_of(round));
     }
     CHECK(most >= detail::limits::k_turn_bytes);
-    CHECK(most <= detail::limits::k_turn_bytes + k_mib / 2);
+    CHECK(most <= 2 * detail::limits::k_turn_bytes);  // the last call may go beyond
 }
 
 }  // namespace nq::api

@@ -122,8 +122,12 @@ void MqttLink::handle_readable() {
 void MqttLink::handle_lost(Failure failure) {
     const auto self = shared_from_this();
     inlet_.handle_readable();
-    while (dispatch_some()) {
-    }
+    do {
+        // There is no other round: a reader that waits for it would be in the way of the others.
+        reactor().extend_round();
+        while (dispatch_some()) {
+        }
+    } while (reactor().round_over());
     lose(std::move(failure));
 }
 

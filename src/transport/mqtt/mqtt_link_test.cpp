@@ -98,6 +98,53 @@ TEST_CASE("mqtt: a client that goes and comes back in one breath begins another 
     CHECK(after->heard == "new");
 }
 
+TEST_CASE("mqtt: what came before the loss of the link is read, though a reader awaits its turn") {
+    /// Reads as long as the round goes on, as a session does.
+    struct Patient final : ConnectionHandler, std::enable_shared_from_this<Patient> {
+        explicit Patient(std::shared_ptr<Connection> with) : connection(std::move(with)) {}
+        void handle_readable() override {
+            std::array<std::byte, 1'000> room;
+            const std::array<Connection::Target, 1> targets{room};
+            while (!connection->reactor().round_over()) {
+                const auto received = connection->receive(targets);
+                if (!received || *received == 0) return;
+                heard += *received;
+                connection->reactor().count_work(limits::k_round_work);
+            }
+        }
+        void handle_writable() override {}
+        void handle_released(std::size_t) override {}
+        void handle_lost(Failure) override { ++lost; }
+        const std::shared_ptr<Connection> connection;
+        std::size_t heard = 0;
+        int lost = 0;
+    };
+    const std::array<std::string, 2> topics{"c2s/" + k_own.hex(), "c2s/" + k_other.hex()};
+    // Many rounds' worth for the first, something for the second, and the end.
+    std::string rest;
+    for (int i = 0; i < 5; ++i) rest += publish(topics[0], std::string(4'000, 'x'));
+    rest += publish(topics[1], "last words");
+    MemoryOptions wires;
+    wires.lose_after = k_connack.size() + k_suback.size() + rest.size();
+    for (const std::string& topic : topics) wires.lose_after += publish(topic, ".").size();
+
+    Script script(options_with(k_own), wires);
+    script.open_server();
+    std::vector<std::shared_ptr<Patient>> readers;
+    for (const std::string& topic : topics) {
+        script.say(publish(topic, "."));
+        script.run_until([&] { return script.accepted.size() > readers.size(); });
+        readers.push_back(std::make_shared<Patient>(script.accepted.back()));
+        readers.back()->connection->set_handler(readers.back());
+        script.reactor.post([&] { readers.back()->handle_readable(); });
+        script.run_until([&] { return readers.back()->heard == 1; });
+    }
+    script.say(rest);
+    script.run_until([&] { return readers[1]->lost == 1; });
+    CHECK(readers[0]->heard == 1 + 5 * 4'000);
+    CHECK(readers[1]->heard == 1 + 10);
+}
+
 TEST_CASE("mqtt: a server that goes without a goodbye is told of, and no other one is meant") {
     Script script(options_with_openings(k_own));
     script.open_client();
