@@ -6,11 +6,12 @@ compares them with the figures stored beside this script.
 
 usage: instructions.py [--bin FOLDER] [--store]      --store: writes instructions.json
 
-Each figure is what a run of many messages executes more than a run of few, per message. Ends with
-0 if none is above its bound, a multiple of the stored one, 1 if one is, 77 without valgrind. The
-bound of large messages is wide: how many calls they take depends on how full the sockets' buffers
-are, and so on what else the machine does. That of 256 octets is as wide: under callgrind their
-sender outruns the receiver, and a put that has to wait costs up to three times one that has not.
+Each figure is what a run of many messages executes more than a run of few, per message. A put that
+has to wait costs up to three times one that has not, and under callgrind, on a busy machine above
+all, a sender may outrun its receiver: so what is above its bound, a multiple of the stored figure,
+is measured again, and the least counts. Ends with 0 if none is above its bound in the end, 1 if one
+is, 77 without valgrind. The bound of large messages is wide: how many calls they take depends on
+how full the sockets' buffers are.
 """
 
 import argparse
@@ -25,7 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 STORED = pathlib.Path(__file__).with_suffix(".json")
 SKIPPED = 77
 # Octets of a message: how many messages in the short run and in the long one, and the bound.
-RUNS = {64: (10_000, 60_000, 1.5), 256: (10_000, 60_000, 4), 2 << 20: (20, 120, 4)}
+RUNS = {64: (10_000, 60_000, 1.5), 256: (10_000, 60_000, 2), 2 << 20: (20, 120, 4)}
+TRIES = 6
 
 
 def collected(program, size, count):
@@ -46,12 +48,24 @@ def collected(program, size, count):
     return client, int(*totals.values())
 
 
-def measure(program):
+def measure(program, size):
+    """The two figures of messages of this size, by name."""
+    few, many, _ = RUNS[size]
+    short, long = collected(program, size, few), collected(program, size, many)
+    return {f"{name}, {size} octets": round((more - less) / (many - few))
+            for name, less, more in zip(("put to wire", "wire to get"), short, long)}
+
+
+def measure_within(program, stored):
+    """All figures: each the least of so many tries as it takes to be within its bound."""
     figures = {}
-    for size, (few, many, _) in RUNS.items():
-        short, long = collected(program, size, few), collected(program, size, many)
-        for name, less, more in zip(("put to wire", "wire to get"), short, long):
-            figures[f"{name}, {size} octets"] = round((more - less) / (many - few))
+    for size in RUNS:
+        for _ in range(TRIES):
+            of_size = measure(program, size)
+            for name, now in of_size.items():
+                figures[name] = min(now, figures.get(name, now))
+            if all(figures[name] <= bound_of(name) * stored.get(name, 0) for name in of_size):
+                break
     return figures
 
 
@@ -68,10 +82,12 @@ def main():
     if shutil.which("valgrind") is None:
         print("left out: valgrind is not installed")
         return SKIPPED
-    figures = measure(arguments.bin / "queue_bench")
+    # What is to be stored is compared with nothing, so it is the least of all tries.
+    stored = {} if arguments.store else json.loads(STORED.read_text(encoding="utf-8"))
+    figures = measure_within(arguments.bin / "queue_bench", stored)
     if arguments.store:
         STORED.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    stored = json.loads(STORED.read_text(encoding="utf-8"))
+        stored = figures
     if stored.keys() != figures.keys():
         raise SystemExit(f"{STORED.name} has other figures: run this with --store")
     above = False
